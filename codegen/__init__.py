@@ -1,0 +1,1 @@
+"""Everything that is decided: folding, quantising, the Program, the emitters. Import its modules, not this."""

@@ -1,0 +1,3 @@
+"""kangen: graph-trained classifiers for microcontrollers."""
+
+__version__ = "0.1.0"
