@@ -126,6 +126,8 @@ class Program:
     input: InputStep
     layers: tuple[Layer, ...]
     class_names: tuple[str, ...]
+    code_scales: tuple[float, ...]  # what one step of each layer's input code is worth: documentation, not arithmetic
+    score_scale: float  # what one unit of the last accumulators is worth as a logit: likewise
     logit_scale: float
     probability: npt.NDArray[np.uint16]  # [256]: exp(-logit_scale · d) in units of 2^-15, d codes below the best
     provenance: Mapping[str, str] = field(default_factory=dict)
@@ -198,6 +200,8 @@ def _to_parts(program: Program) -> tuple[dict[str, npt.NDArray[Any]], dict[str, 
             {"kernel": layer.kernel, **split(layer, f"layers.{n}")} for n, layer in enumerate(program.layers)
         ],
         "class_names": list(program.class_names),
+        "code_scales": list(program.code_scales),
+        "score_scale": program.score_scale,
         "logit_scale": program.logit_scale,
         "provenance": dict(program.provenance),
     }
@@ -224,6 +228,8 @@ def _from_parts(tensors: Mapping[str, npt.NDArray[Any]], header: Mapping[str, An
             join(KERNELS[part["kernel"]], f"layers.{n}", part) for n, part in enumerate(header["layers"])
         ),
         class_names=tuple(header["class_names"]),
+        code_scales=tuple(header["code_scales"]),
+        score_scale=float(header["score_scale"]),
         logit_scale=float(header["logit_scale"]),
         probability=tensors["probability"],
         provenance=header["provenance"],
@@ -258,6 +264,7 @@ def _check(program: Program) -> None:
             _expect(layer.rows.dtype == np.int8, where + "rows not int8")
             _expect(number == 0 and step.lowest == 0 and step.highest == 1, where + "sparse rows need inputs of 0 and 1")
     _expect(len(program.class_names) == width, f"{len(program.class_names)} class names for {width} outputs")
+    _expect(len(program.code_scales) == len(program.layers), "one code scale for each layer")
     _expect(program.probability.shape == (256,) and program.probability.dtype == np.uint16, "probability table")
 
 

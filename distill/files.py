@@ -59,8 +59,9 @@ def read_json(path: Path, cure: str) -> Any:
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Array], metadata: Mapping[str, str]) -> None:
+    """A safetensors file with equal bytes for equal content: its own metadata map has no order, so ours is one text."""
     arrays = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
-    write_atomic(path, pack_tensors(arrays, dict(metadata)))
+    write_atomic(path, pack_tensors(arrays, {"kangen": json.dumps(dict(metadata), sort_keys=True)}))
 
 
 def read_tensors(path: Path, cure: str) -> tuple[dict[str, Array], dict[str, str]]:
@@ -69,6 +70,7 @@ def read_tensors(path: Path, cure: str) -> tuple[dict[str, Array], dict[str, str
         raise InputError(f"{path} does not exist; {cure}")
     try:
         with safe_open(path, framework="numpy") as archive:
-            return {name: archive.get_tensor(name) for name in archive.keys()}, archive.metadata() or {}
+            tensors = {name: archive.get_tensor(name) for name in archive.keys()}
+            return tensors, json.loads((archive.metadata() or {}).get("kangen", "{}"))
     except (SafetensorError, OSError, ValueError) as error:
         raise InputError(f"{path} is damaged or not a safetensors file ({error}); {cure}") from error

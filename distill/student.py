@@ -10,6 +10,7 @@ with learnable frequencies ω_k, input scales s_i and phase shifts φ_ik.
 from __future__ import annotations
 
 import math
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -136,6 +137,10 @@ def as_tensor(x: Floats | sp.csr_matrix, config: StudentConfig) -> Tensor:
     """NumPy rows as the tensor that a student of this shape reads: sparse only where zeros cost it nothing."""
     if config.binary:
         csr = sp.csr_matrix(x, dtype=np.float32)
-        return torch.sparse_csr_tensor(csr.indptr, csr.indices, csr.data, csr.shape, dtype=torch.float32)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
+            return torch.sparse_csr_tensor(
+                csr.indptr, csr.indices, csr.data, csr.shape, dtype=torch.float32, check_invariants=False
+            )
     rows = x.toarray() if sp.issparse(x) else x
     return torch.from_numpy(np.ascontiguousarray(rows, dtype=np.float32))

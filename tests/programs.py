@@ -51,6 +51,8 @@ def random_program(
         input=step,
         layers=tuple(layers),
         class_names=tuple(f"class {c}" for c in range(widths[-1])),
+        code_scales=(0.02,) * len(layers),
+        score_scale=1e-4,
         logit_scale=0.05,
         probability=np.rint(2**15 * np.exp(-0.05 * np.arange(256))).astype(np.uint16),
         provenance={"origin": "random numbers"},
