@@ -2,7 +2,8 @@
 
 Phase shifts rotate the amplitudes, batch norm and the next layer's input scales multiply the weights, and the centring
 and scaling of the measurements joins the first layer's input scales. What is left of a layer is its frequencies, one
-matrix and one bias, on inputs whose unit is the radian at frequency 1. Differentiable, so that fine-tuning sees through it.
+matrix and one bias, on inputs whose unit is the radian at frequency 1. Differentiable, so that fine-tuning sees
+through it.
 """
 
 from __future__ import annotations

@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.sparse as sp
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -15,11 +14,9 @@ from torch.nn import functional as F
 from kangen.codegen.fold import FoldedLayer, FoldedStudent, fold
 from kangen.codegen.program import DenseLayer, InputStep, Layer, Program, Requantise, SparseLayer
 from kangen.codegen.quantise import TABLE_SCALE, Range, calibrate, covering, forward, weight_scale
-from kangen.distill.data.nodes import Floats, Mask, NodeData
+from kangen.distill.data.nodes import Mask, NodeData, Rows
 from kangen.distill.errors import InputError
 from kangen.distill.student import Student, as_tensor
-
-Rows = Floats | sp.csr_matrix
 
 TOLERATED_LOSS = 0.002  # accuracy on validation nodes that int8 may cost before it is trained away
 TOLERATED_CHANGES = 0.005  # share of labels on training and validation nodes that int8 may change before that
@@ -54,7 +51,7 @@ def lower(
     data: NodeData,
     name: str,
     provenance: Mapping[str, str],
-    report: Callable[[str], None] = lambda text: None,
+    report: Callable[[str], object] = str,
 ) -> Lowered:
     """The student as integers. Chooses on validation nodes, calibrates on training and validation nodes."""
     student = copy.deepcopy(student).eval()

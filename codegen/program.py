@@ -81,9 +81,8 @@ class DenseLayer:
     def bounds(self) -> npt.NDArray[np.int64]:
         """The largest magnitude that each accumulator, and each partial sum on the way, can reach."""
         largest = np.abs(self.table.astype(np.int64)).max(axis=0)  # [2K]
-        return np.abs(self.weights.astype(np.int64)) @ largest @ np.ones(self.inputs, np.int64) + np.abs(
-            self.bias.astype(np.int64)
-        )
+        sums: npt.NDArray[np.int64] = (np.abs(self.weights.astype(np.int64)) @ largest).sum(axis=1)
+        return sums + np.abs(self.bias.astype(np.int64))
 
 
 @dataclass(frozen=True)
@@ -110,7 +109,8 @@ class SparseLayer:
 
     @cached_property
     def bounds(self) -> npt.NDArray[np.int64]:
-        return np.abs(self.rows.astype(np.int64)).sum(axis=0) + np.abs(self.bias.astype(np.int64))
+        sums: npt.NDArray[np.int64] = np.abs(self.rows.astype(np.int64)).sum(axis=0)
+        return sums + np.abs(self.bias.astype(np.int64))
 
 
 Layer = DenseLayer | SparseLayer
@@ -196,9 +196,7 @@ def _to_parts(program: Program) -> tuple[dict[str, npt.NDArray[Any]], dict[str, 
     header = {
         "name": program.name,
         "input": split(program.input, "input"),
-        "layers": [
-            {"kernel": layer.kernel, **split(layer, f"layers.{n}")} for n, layer in enumerate(program.layers)
-        ],
+        "layers": [{"kernel": layer.kernel, **split(layer, f"layers.{n}")} for n, layer in enumerate(program.layers)],
         "class_names": list(program.class_names),
         "code_scales": list(program.code_scales),
         "score_scale": program.score_scale,
@@ -224,9 +222,7 @@ def _from_parts(tensors: Mapping[str, npt.NDArray[Any]], header: Mapping[str, An
     return Program(
         name=header["name"],
         input=join(InputStep, "input", header["input"]),
-        layers=tuple(
-            join(KERNELS[part["kernel"]], f"layers.{n}", part) for n, part in enumerate(header["layers"])
-        ),
+        layers=tuple(join(KERNELS[part["kernel"]], f"layers.{n}", part) for n, part in enumerate(header["layers"])),
         class_names=tuple(header["class_names"]),
         code_scales=tuple(header["code_scales"]),
         score_scale=float(header["score_scale"]),
@@ -262,7 +258,9 @@ def _check(program: Program) -> None:
             _expect(layer.table.dtype == layer.weights.dtype == np.int8, where + "weights or table not int8")
         else:
             _expect(layer.rows.dtype == np.int8, where + "rows not int8")
-            _expect(number == 0 and step.lowest == 0 and step.highest == 1, where + "sparse rows need inputs of 0 and 1")
+            _expect(
+                number == 0 and step.lowest == 0 and step.highest == 1, where + "sparse rows need inputs of 0 and 1"
+            )
     _expect(len(program.class_names) == width, f"{len(program.class_names)} class names for {width} outputs")
     _expect(len(program.code_scales) == len(program.layers), "one code scale for each layer")
     _expect(program.probability.shape == (256,) and program.probability.dtype == np.uint16, "probability table")

@@ -68,7 +68,8 @@ def apply_layer(layer: FoldedLayer, u: Tensor, limits: Range | None, *, last: bo
         scale = weight_scale(weights, common=last)[:, None, None]
         weights = straight_through(torch.round(weights / scale) * scale, weights)
     if layer.frequency is None:
-        return torch.sparse.mm(u, weights.squeeze(-1).T) + layer.bias
+        sums: Tensor = torch.sparse.mm(u, weights.squeeze(-1).T)
+        return sums + layer.bias
     if limits is not None:
         u = quantised_input(u, limits)
     return features(u, layer.frequency, rounded=limits is not None) @ weights.flatten(1).T + layer.bias

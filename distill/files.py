@@ -60,7 +60,7 @@ def read_json(path: Path, cure: str) -> Any:
 
 def write_tensors(path: Path, tensors: Mapping[str, Array], metadata: Mapping[str, str]) -> None:
     """A safetensors file with equal bytes for equal content: its own metadata map has no order, so ours is one text."""
-    arrays = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
+    arrays = {name: np.asarray(array, order="C") for name, array in tensors.items()}
     write_atomic(path, pack_tensors(arrays, {"kangen": json.dumps(dict(metadata), sort_keys=True)}))
 
 
@@ -70,7 +70,7 @@ def read_tensors(path: Path, cure: str) -> tuple[dict[str, Array], dict[str, str
         raise InputError(f"{path} does not exist; {cure}")
     try:
         with safe_open(path, framework="numpy") as archive:
-            tensors = {name: archive.get_tensor(name) for name in archive.keys()}
+            tensors = {name: archive.get_tensor(name) for name in archive.keys()}  # noqa: SIM118 - an archive is no dict
             return tensors, json.loads((archive.metadata() or {}).get("kangen", "{}"))
     except (SafetensorError, OSError, ValueError) as error:
         raise InputError(f"{path} is damaged or not a safetensors file ({error}); {cure}") from error

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from kangen.distill.data.nodes import Floats
+from kangen.distill.data.nodes import Rows, is_sparse
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,8 @@ class FRKANLayer(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if x.layout is torch.sparse_csr:
             constant, step = self.binary_edges()
-            return torch.sparse.mm(x, step) + constant
+            sums: Tensor = torch.sparse.mm(x, step)
+            return sums + constant
         return F.linear(self.features(x), self.amplitude.flatten(1), self.bias)
 
     def binary_edges(self) -> tuple[Tensor, Tensor]:
@@ -112,11 +113,20 @@ class Student(nn.Module):
         self.register_buffer("offset", torch.zeros(config.inputs))
         self.register_buffer("gain", torch.ones(config.inputs))
 
-    def fit_scaling(self, x: Tensor) -> None:
-        """Centre and scale the inputs by the mean and deviation of these rows; a constant feature stays at zero."""
-        deviation, mean = torch.std_mean(x.double(), dim=0, correction=0)
-        self.offset.copy_(mean)
-        self.gain.copy_(torch.where(deviation > 1e-6 * mean.abs().clamp(min=1e-6), 1 / deviation, 0.0))
+    def fit_scaling(self, x: Tensor, centre: bool = True) -> None:
+        """Centre and scale the inputs by the mean and deviation of these rows; a constant feature stays at zero.
+
+        Without centring, for counts that are mostly zero, a zero stays zero and what is present has unit size.
+        """
+        if centre:
+            deviation, mean = torch.std_mean(x.double(), dim=0, correction=0)
+            self.offset.copy_(mean)
+            self.gain.copy_(torch.where(deviation > 1e-6 * mean.abs().clamp(min=1e-6), 1 / deviation, 0.0))
+            return
+        present = (x != 0).sum(0).clamp(min=1)
+        size = (x.double().square().sum(0) / present).sqrt()
+        self.offset.zero_()
+        self.gain.copy_(torch.where(size > 0, 1 / size, 0.0))
 
     def forward(self, x: Tensor) -> Tensor:
         return self.hidden_and_logits(x)[1]
@@ -133,7 +143,7 @@ class Student(nn.Module):
         return sum(p.numel() for p in self.parameters())
 
 
-def as_tensor(x: Floats | sp.csr_matrix, config: StudentConfig) -> Tensor:
+def as_tensor(x: Rows, config: StudentConfig) -> Tensor:
     """NumPy rows as the tensor that a student of this shape reads: sparse only where zeros cost it nothing."""
     if config.binary:
         csr = sp.csr_matrix(x, dtype=np.float32)
@@ -142,5 +152,5 @@ def as_tensor(x: Floats | sp.csr_matrix, config: StudentConfig) -> Tensor:
             return torch.sparse_csr_tensor(
                 csr.indptr, csr.indices, csr.data, csr.shape, dtype=torch.float32, check_invariants=False
             )
-    rows = x.toarray() if sp.issparse(x) else x
+    rows = x.toarray() if is_sparse(x) else x
     return torch.from_numpy(np.ascontiguousarray(rows, dtype=np.float32))

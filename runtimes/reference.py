@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import scipy.sparse as sp
 
 from kangen.codegen.program import (
     DenseLayer,
@@ -21,6 +20,7 @@ from kangen.codegen.program import (
     Requantise,
     SparseLayer,
 )
+from kangen.distill.data.nodes import Rows, is_sparse
 
 BATCH = 1024
 
@@ -57,7 +57,8 @@ def requantise(acc: Int32s, scale: Requantise) -> Int8s:
     high = (product + (1 << 30)) >> 31
     mask = (np.int64(1) << scale.shift) - 1
     carry = (high & mask) > (mask >> 1) + (high < 0)
-    return np.clip((high >> scale.shift) + carry + scale.zero, -128, 127).astype(np.int8)
+    codes: Int8s = np.clip((high >> scale.shift) + carry + scale.zero, -128, 127).astype(np.int8)
+    return codes
 
 
 def dense(layer: DenseLayer, codes: Int8s) -> Int32s:
@@ -88,12 +89,12 @@ def run_codes(program: Program, codes: Int8s) -> tuple[Int32s, Int8s, Int32s]:
     return scores, requantise(scores, program.layers[-1].requantise), scores.argmax(axis=1).astype(np.int32)
 
 
-def run(program: Program, x: Float32s | sp.csr_matrix) -> Outputs:
+def run(program: Program, x: Rows) -> Outputs:
     """All rows, in batches, so that a sparse matrix is never dense as a whole."""
     parts = []
     for start in range(0, x.shape[0], BATCH):
         rows = x[start : start + BATCH]
-        dense_rows: Float32s = rows.toarray() if sp.issparse(rows) else rows
+        dense_rows: Float32s = rows.toarray() if is_sparse(rows) else rows
         codes, saturated = quantise(program.input, dense_rows)
         parts.append((codes, saturated, *run_codes(program, codes)))
     return Outputs(*(np.concatenate(column) for column in zip(*parts, strict=True)))
@@ -104,4 +105,5 @@ def probabilities(program: Program, logits: Int8s) -> npt.NDArray[np.uint16]:
     distance = logits.max(axis=1, keepdims=True).astype(np.int32) - logits
     weight = program.probability[distance].astype(np.uint32)
     total = weight.sum(axis=1, keepdims=True, dtype=np.uint32)
-    return ((weight * np.uint32(65535) + total // 2) // total).astype(np.uint16)
+    shares: npt.NDArray[np.uint16] = ((weight * np.uint32(65535) + total // 2) // total).astype(np.uint16)
+    return shares

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 from kangen.codegen.program import DenseLayer, InputStep, Program, Requantise, SparseLayer
@@ -26,7 +28,7 @@ def random_program(
         )
 
     layers: list[DenseLayer | SparseLayer] = []
-    for number, (inputs, outputs) in enumerate(zip(widths, widths[1:], strict=False)):
+    for number, (inputs, outputs) in enumerate(pairwise(widths)):
         bias = rng.integers(-3000, 3000, outputs).astype(np.int32)
         if binary and number == 0:
             rows = rng.integers(-127, 128, (inputs, outputs)).astype(np.int8)

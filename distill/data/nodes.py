@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TypeAlias, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +14,11 @@ import scipy.sparse as sp
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
+Rows: TypeAlias = Floats | sp.csr_matrix  # features, row by row
+
+
+def is_sparse(x: Rows) -> TypeGuard[sp.csr_matrix]:
+    return bool(sp.issparse(x))
 
 
 @dataclass(frozen=True)
@@ -25,7 +31,7 @@ class NodeData:
     """
 
     name: str
-    x: Floats | sp.csr_matrix  # [nodes, features], raw: as a device would measure them
+    x: Rows  # [nodes, features], raw: as a device would measure them
     y: Ints  # [nodes]
     edge_index: Ints  # [2, edges], both directions, no self-loops
     train: Mask
@@ -52,7 +58,7 @@ class NodeData:
 
     @cached_property
     def sparse(self) -> bool:
-        return sp.issparse(self.x)
+        return is_sparse(self.x)
 
     @cached_property
     def binary(self) -> bool:
@@ -60,5 +66,5 @@ class NodeData:
         values = self.x.data if self.sparse else self.x
         return bool(np.isin(values, (0.0, 1.0)).all())
 
-    def rows(self, mask: Mask) -> Floats | sp.csr_matrix:
+    def rows(self, mask: Mask) -> Rows:
         return self.x[mask]

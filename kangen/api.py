@@ -1,0 +1,187 @@
+"""The Python interface: what every command does, without the printing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kangen import directory
+from kangen.codegen.c import check_name
+from kangen.codegen.program import Program
+from kangen.codegen.targets import TARGETS
+from kangen.console import Report, quiet
+from kangen.distill.config import TrainConfig, recommended
+from kangen.distill.errors import InputError, unknown
+from kangen.evidence import Verification, verify_build
+from kangen.inspection import Inspection, inspection
+from kangen.making import Build, make
+from kangen.request import DataRequest, given_options, name_of
+from kangen.samples import load_samples
+
+if TYPE_CHECKING:
+    from kangen.distill.checkpoints import Run
+    from kangen.distill.data.nodes import NodeData
+
+__all__ = ["Build", "Inspection", "Verification", "build", "inspect", "train", "verify"]
+
+RUNS, BUILDS = Path("runs"), Path("build")
+
+
+def train(
+    data: str | None = None,
+    *,
+    label: str | None = None,
+    data_root: Path | str | None = None,
+    fold: int | None = None,
+    labels: int | None = None,
+    inductive: bool | None = None,
+    seed: int | None = None,
+    teacher: str | None = None,
+    method: str | None = None,
+    hidden: Sequence[int] | None = None,
+    harmonics: int | None = None,
+    epochs: int | None = None,
+    run: Path | str | None = None,
+    report: Report = quiet,
+) -> Run:
+    """Train teachers and a student and keep them in a run directory; goes on with an interrupted run.
+
+    >>> run = kangen.train("cora", hidden=(64,), seed=1)
+    >>> run.metrics["student"]["test"]
+    """
+    request = DataRequest.of(data, label, data_root, fold, labels, inductive, seed)
+    place = RUNS / name_of(request.name) if run is None else Path(run)
+    changes = given_options(seed, teacher, method, hidden, harmonics, epochs)
+    TrainConfig(**changes)  # complains about a value before the data are read
+    _trainable(place)
+    nodes = request.load(report)
+    return _train(nodes, recommended(nodes, **changes), place, request, report)
+
+
+def build(
+    data: str | None = None,
+    *,
+    target: str | Sequence[str] = "cortex-m",
+    name: str | None = None,
+    out: Path | str = BUILDS,
+    label: str | None = None,
+    data_root: Path | str | None = None,
+    fold: int | None = None,
+    labels: int | None = None,
+    inductive: bool | None = None,
+    seed: int | None = None,
+    teacher: str | None = None,
+    method: str | None = None,
+    hidden: Sequence[int] | None = None,
+    harmonics: int | None = None,
+    epochs: int | None = None,
+    run: Path | str | None = None,
+    report: Report = quiet,
+) -> Build:
+    """Make the C and everything beside it in ``out/name``; trains when there is no run yet, ``run`` reuses one.
+
+    >>> made = kangen.build("watch", target="cortex-m4")
+    >>> made.directory
+    PosixPath('build/watch')
+    """
+    from kangen.distill.checkpoints import load_run
+
+    targets = _targets(target)
+    changes = given_options(seed, teacher, method, hidden, harmonics, epochs)
+    TrainConfig(**changes)
+    asked = DataRequest.of(data, label, data_root, fold, labels, inductive, seed)
+    found = load_run(Path(run)) if run is not None else None
+    request = asked if found is None else DataRequest.from_json(found.data_request, found.directory)
+    chosen = name_of(request.name) if name is None else name
+    check_name(chosen)
+    directory.check_free(Path(out) / chosen)
+    place = RUNS / name_of(request.name) if run is None else Path(run)
+    if found is None and (place / "run.json").exists():
+        found = load_run(place)
+        request = DataRequest.from_json(found.data_request, found.directory)
+    if found is not None:
+        given = {"data": data, "label": label, "fold": fold, "labels": labels, "inductive": inductive}
+        _agree(found, request, given, changes)
+    else:
+        _trainable(place)
+    nodes = request.load(report, root=asked.root)
+    config = recommended(nodes, **changes) if found is None else found.config
+    trained = _train(nodes, config, place, request, report)
+    return make(trained, nodes, chosen, targets, Path(out) / chosen, report)
+
+
+def verify(build_dir: Path | str | None = None, *, report: Report = quiet) -> Verification:
+    """Run the C of a build everywhere and compare it with the reference; the result is kept in the build.
+
+    >>> kangen.verify("build/watch").passed
+    True
+    """
+    return verify_build(_the_build(build_dir), report)
+
+
+def inspect(path: Path | str | None = None) -> Inspection:
+    """A build's Program, or a Program alone, layer by layer.
+
+    >>> kangen.inspect("build/watch").picture("edges.png")
+    """
+    if path is not None and Path(path).is_file():
+        return inspection(Program.load(Path(path)))
+    place = _the_build(path)
+    program = Program.load(place / directory.PROGRAM)
+    samples = place / directory.SAMPLES
+    return inspection(program, load_samples(samples, program) if samples.exists() else None)
+
+
+def _targets(target: str | Sequence[str]) -> tuple[str, ...]:
+    names = tuple(dict.fromkeys(target.split(",") if isinstance(target, str) else target))
+    for name in names:
+        if name not in TARGETS:
+            raise unknown("target", name, TARGETS)
+    return names
+
+
+def _the_build(place: Path | str | None) -> Path:
+    """The build that is meant; without a name the only one there is."""
+    if place is not None:
+        return directory.find(Path(place))
+    found = directory.builds_in(BUILDS)
+    if not found:
+        raise InputError(f"there is no build in {BUILDS}/; make one with 'kangen build'")
+    if len(found) > 1:
+        raise InputError(f"there are several builds ({', '.join(str(path) for path in found)}); name one of them")
+    return directory.find(found[0])
+
+
+def _trainable(place: Path) -> None:
+    """A folder that holds something else is refused before an hour is spent on training."""
+    if place.exists() and not place.is_dir():
+        raise InputError(f"{place} is a file, not a folder; choose another --run")
+    kinds = {"run.json", "state.safetensors", "student.safetensors"}
+    others = sorted(child.name for child in place.iterdir()) if place.is_dir() else []
+    foreign = [name for name in others if name not in kinds and not name.startswith(".")]
+    if foreign and not kinds & set(others):
+        raise InputError(f"{place} holds '{foreign[0]}' and no run; choose an empty or a new folder with --run")
+
+
+def _train(nodes: NodeData, config: TrainConfig, place: Path, request: DataRequest, report: Report) -> Run:
+    from kangen.distill import training
+
+    def watch(progress: training.Progress) -> None:
+        report(progress.stage, progress.step, progress.total, progress.text)
+
+    return training.train(nodes, config, place, watch, data_request=request.to_json())
+
+
+def _agree(run: Run, request: DataRequest, given: Mapping[str, Any], changes: Mapping[str, Any]) -> None:
+    """What was asked for on the command line must be what the run was trained with."""
+    settings: dict[str, Any] = {"data": request.name, "label": request.label, "fold": request.fold}
+    settings |= {"labels": request.labels, "inductive": request.inductive}
+    settings |= {name: getattr(run.config, name) for name in changes}
+    for option, value in (*given.items(), *changes.items()):
+        wanted = DataRequest.of(value).name if option == "data" and value is not None else value
+        if wanted is not None and wanted != settings[option]:
+            raise InputError(
+                f"{run.directory} was trained with {option} = {settings[option]}, not {wanted}; "
+                f"train another run with 'kangen train --run DIR' and build it with '--run DIR'"
+            )

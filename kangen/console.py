@@ -1,0 +1,109 @@
+"""What a person sees while kangen works and when it is done: plain where the output is no terminal."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Protocol
+
+from rich.console import Console
+from rich.markup import escape
+from rich.panel import Panel
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.syntax import Syntax
+from rich.table import Table
+
+PLAIN_WIDTH = 120  # of a pipe or a log file, which have none
+
+
+class Report(Protocol):
+    """How a long job says where it is: what it does, which step of how many, and a figure to watch."""
+
+    def __call__(self, stage: str, step: int, total: int, text: str = "") -> None: ...
+
+
+def quiet(stage: str, step: int, total: int, text: str = "") -> None:
+    """The report of a job that nobody watches."""
+
+
+def console(*, error: bool = False) -> Console:
+    stream = sys.stderr if error else sys.stdout
+    return Console(file=stream, highlight=False, width=None if stream.isatty() else PLAIN_WIDTH, soft_wrap=False)
+
+
+@contextmanager
+def progress() -> Iterator[Report]:
+    """Bars with the time left on a terminal; elsewhere a line for each stage."""
+    out = console(error=True)
+    if not out.is_terminal:
+        yield _lines(out)
+        return
+    columns = (
+        TextColumn("{task.description:<28}", style="bold"),
+        BarColumn(bar_width=28, complete_style="cyan", finished_style="green"),
+        TextColumn("{task.percentage:>3.0f} %"),
+        TimeRemainingColumn(compact=True, elapsed_when_finished=True),
+        TextColumn("{task.fields[text]}", style="dim"),
+    )
+    with Progress(*columns, console=out) as bars:
+        tasks: dict[str, TaskID] = {}
+
+        def report(stage: str, step: int, total: int, text: str = "") -> None:
+            if stage not in tasks:
+                tasks[stage] = bars.add_task(stage, text="")
+            bars.update(tasks[stage], completed=step, total=max(total, 1), text=escape(text))
+
+        yield report
+
+
+def _lines(out: Console) -> Report:
+    seen: set[tuple[str, bool]] = set()
+
+    def report(stage: str, step: int, total: int, text: str = "") -> None:
+        done = step >= total
+        if (stage, done) in seen or (not done and (stage, True) in seen):
+            return
+        seen.add((stage, done))
+        if done:
+            out.print(escape(f"{stage}: done" + (f", {text}" if text else "")), soft_wrap=True)
+        elif step == 0:
+            out.print(escape(f"{stage} …"), soft_wrap=True)
+
+    return report
+
+
+def table(
+    title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *, left: Iterable[int] = (0,)
+) -> Table:
+    """Figures to the right, the columns named in ``left`` and headings to the left."""
+    to_left = set(left)
+    drawn = Table(title=title or None, title_justify="left", title_style="bold", box=None, pad_edge=False)
+    for number, column in enumerate(columns):
+        drawn.add_column(
+            column,
+            justify="left" if number in to_left else "right",
+            header_style="cyan",
+            no_wrap=number not in to_left,
+            overflow="fold",
+        )
+    for row in rows:
+        drawn.add_row(*(escape(str(cell)) for cell in row))
+    return drawn
+
+
+def c_snippet(code: str) -> Syntax:
+    return Syntax(code.rstrip(), "c", theme="ansi_dark", background_color="default", word_wrap=True)
+
+
+def panel(text: str, *, good: bool) -> Panel:
+    return Panel(text, border_style="green" if good else "red", expand=False)
+
+
+def share(value: float | None) -> str:
+    """An accuracy as a percentage."""
+    return "–" if value is None else f"{100 * value:.1f} %"
+
+
+def count(value: float | None) -> str:
+    return "–" if value is None else f"{value:,.0f}"
