@@ -12,7 +12,6 @@ import io
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Sequence
 from contextlib import nullcontext, redirect_stderr
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,17 +97,16 @@ GRAPHS = {
     "cs": Published("Coauthor", "CS", ("ms_academic_cs.npz",), 18_333, 163_788, 6_805, _unnamed(15)),
     "physics": Published("Coauthor", "Physics", ("ms_academic_phy.npz",), 34_493, 495_924, 8_415, _unnamed(5)),
 }
-PUBLIC_LABELS = 20  # a class, in Planetoid's public split
 
 
 def load(name: str, *, root: Path | None, cache: Path, seed: int, labels: int, inductive: bool) -> NodeData:
     """The graph from ``root``, which is only read, or from the cache, which is filled by a download."""
     graph = GRAPHS[name]
     public = graph.loader == "Planetoid"
-    if public and labels != PUBLIC_LABELS:
+    if public and labels != splits.LABELS:
         raise InputError(
-            f"{graph.title} has its public split of {PUBLIC_LABELS} labels a class, not {labels}: "
-            f"leave the number of labels at {PUBLIC_LABELS}"
+            f"{graph.title} has its public split of {splits.LABELS} labels a class, not {labels}: "
+            f"leave the number of labels at {splits.LABELS}"
         )
     raw, missing = _locate(graph, root or cache / "graphs")
     if missing and root is not None:
@@ -117,12 +115,12 @@ def load(name: str, *, root: Path | None, cache: Path, seed: int, labels: int, i
             "or no data root at all to download it"
         )
     data, digest = _download(graph, raw) if missing else _read(graph, raw)
-    x = _sparse(data.x)
+    x = _features(data)
     y = data.y.numpy().astype(np.int64)
     source, target = data.edge_index.numpy().astype(np.int64)
     if public:
-        masks = (data[f"{part}_mask"].numpy() for part in ("train", "val", "test"))
-        split = splits.Split(*masks, observed=np.ones(len(y), bool))
+        train, val, test = (data[f"{part}_mask"].numpy() for part in ("train", "val", "test"))
+        split = splits.Split(train, val, test, np.ones(len(y), bool))
     else:
         split = splits.by_budget(y, labels, seed)
     if inductive:
@@ -201,13 +199,14 @@ def _read(graph: Published, raw: Path) -> tuple[Any, str]:
             data = Loader(str(raw), graph.title)[0]
         except (ValueError, KeyError, IndexError, EOFError, zipfile.BadZipFile, zlib.error) as error:
             raise InputError(
-                f"{raw / graph.files[0]} is damaged ({_first_line(error)}): delete it, and it is downloaded again"
+                f"{raw / graph.files[0]} is damaged ({_first_line(error)}): put the published file in its place"
             ) from error
-    shape = (data.num_nodes, data.num_features, int(data.y.max()) + 1)
+    shape = (data.num_nodes, data.num_features or data.vocabulary, int(data.y.max()) + 1)
     if shape != (graph.nodes, graph.features, len(graph.classes)):
         raise InputError(
             f"{raw / graph.files[0]} is not {graph.title}: it has {shape[0]} nodes, {shape[1]} features and {shape[2]} "
-            f"classes instead of {graph.nodes}, {graph.features} and {len(graph.classes)}; delete it and load it again"
+            f"classes instead of {graph.nodes}, {graph.features} and {len(graph.classes)}; put the published file "
+            "in its place"
         )
     return data, digests[0]
 
@@ -220,7 +219,7 @@ def _verified(graph: Published, raw: Path) -> str:
     if graph.sha256 and digest.hexdigest() != graph.sha256:
         raise InputError(
             f"{raw} does not hold the published files of {graph.title} (sha256 {digest.hexdigest()[:16]}…, expected "
-            f"{graph.sha256[:16]}…); pickles of unknown origin are not opened: delete them and load them again"
+            f"{graph.sha256[:16]}…); pickles of unknown origin are not opened: put the published files in their place"
         )
     return digest.hexdigest()
 
@@ -232,22 +231,29 @@ def _sparse_graph(path: Path) -> Any:
 
     with np.load(path, allow_pickle=False) as stored:
         part = {key: stored[key] for key in stored.files}
-    words = sp.csr_matrix(
-        (part["attr_data"] > 0, part["attr_indices"], part["attr_indptr"]), part["attr_shape"], dtype=np.float32
-    )
-    words.sum_duplicates()
-    words.eliminate_zeros()
-    links = sp.csr_matrix((part["adj_data"], part["adj_indices"], part["adj_indptr"]), part["adj_shape"]).tocoo()
+    words = sp.csr_matrix((part["attr_data"], part["attr_indices"], part["attr_indptr"]), part["attr_shape"])
+    words.check_format(full_check=True)
+    words = sp.csr_matrix(words > 0, dtype=np.float32)
+    links = sp.csr_matrix((part["adj_data"], part["adj_indices"], part["adj_indptr"]), part["adj_shape"])
+    links.check_format(full_check=True)
+    links = links.tocoo()
     edges = undirected(links.row.astype(np.int64), links.col.astype(np.int64), words.shape[0])
-    x = torch.sparse_csr_tensor(words.indptr, words.indices, words.data, size=words.shape)
-    return Data(x=x, edge_index=torch.from_numpy(edges), y=torch.from_numpy(part["labels"].astype(np.int64)))
+    return Data(
+        words=torch.from_numpy(words.data),
+        word_indices=torch.from_numpy(words.indices),
+        word_pointers=torch.from_numpy(words.indptr),
+        vocabulary=int(words.shape[1]),
+        num_nodes=int(words.shape[0]),
+        edge_index=torch.from_numpy(edges),
+        y=torch.from_numpy(part["labels"].astype(np.int64)),
+    )
 
 
-def _sparse(x: Any) -> sp.csr_matrix:
-    if x.is_sparse_csr:
-        parts: Sequence[Any] = [part.numpy() for part in (x.values(), x.col_indices(), x.crow_indices())]
-        return sp.csr_matrix(tuple(parts), shape=tuple(x.shape))
-    return sp.csr_matrix(x.numpy())
+def _features(data: Any) -> sp.csr_matrix:
+    if "x" in data:
+        return sp.csr_matrix(data.x.numpy())
+    parts = tuple(part.numpy() for part in (data.words, data.word_indices, data.word_pointers))
+    return sp.csr_matrix(parts, shape=(data.num_nodes, data.vocabulary))
 
 
 def _first_line(error: Exception) -> str:

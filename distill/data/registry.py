@@ -7,7 +7,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from kangen.distill.data import graphs, own, watch
+from kangen.distill.data import graphs, own, splits, watch
 from kangen.distill.data.nodes import NodeData
 from kangen.distill.errors import InputError, unknown
 
@@ -30,7 +30,7 @@ def load(
     root: Path | None = None,
     seed: int = 0,
     fold: int = 0,
-    labels: int = 20,
+    labels: int = splits.LABELS,
     inductive: bool = False,
     cache: Path | None = None,
     label: str | None = None,
@@ -82,7 +82,7 @@ def describe() -> list[DatasetInfo]:
                 edges=graph.edges,
                 features=graph.features,
                 classes=len(graph.classes),
-                licence="MIT",
+                licence="MIT (of the repository that publishes it)",
                 origin=graph.origin,
                 needs="a download, or a data root with " + graph.folder.as_posix(),
             )

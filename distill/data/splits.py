@@ -10,6 +10,7 @@ import numpy as np
 from kangen.distill.data.nodes import Ints, Mask
 from kangen.distill.errors import InputError
 
+LABELS = 20  # labelled nodes a class that teach, unless asked otherwise; Planetoid's public split has as many
 VALIDATION = 30  # labelled nodes a class that choose between models
 UNSEEN = 0.2  # the part of the test nodes that an inductive split hides
 
@@ -56,8 +57,7 @@ def by_group(
     else:
         chooser = groups == rng.choice(np.setdiff1d(known, held_out))
         observed &= ~chooser
-        train, _ = _draw(y, observed, labels, rng)
-        val, _ = _draw(y, chooser, VALIDATION, rng)
+        train, val = _some(y, observed, labels, rng), _some(y, chooser, VALIDATION, rng)
     return Split(train, val, test & (y >= 0), observed)
 
 
@@ -75,13 +75,20 @@ def _draw(y: Ints, candidates: Mask, labels: int, rng: np.random.Generator) -> t
 
     A small class gives at most half of its nodes to teaching, and half of what is left to validation.
     """
-    if labels < 1:
-        raise InputError(f"{labels} labels a class cannot teach anything: ask for 1 or more")
     train, val = np.zeros(len(y), bool), np.zeros(len(y), bool)
     for label in np.unique(y[candidates & (y >= 0)]):
-        members = rng.permutation(np.flatnonzero(candidates & (y == label)))
-        teach = min(labels, max(1, len(members) // 2))
-        choose = min(VALIDATION, max(1, (len(members) - teach) // 2))
-        train[members[:teach]] = True
-        val[members[teach : teach + choose]] = True
+        members = candidates & (y == label)
+        train |= _some(y, members, min(labels, max(1, int(members.sum()) // 2)), rng)
+        members &= ~train
+        val |= _some(y, members, min(VALIDATION, max(1, int(members.sum()) // 2)), rng)
     return train, val
+
+
+def _some(y: Ints, candidates: Mask, count: int, rng: np.random.Generator) -> Mask:
+    """``count`` candidates of every class, or all where there are fewer."""
+    if count < 1:
+        raise InputError(f"{count} labels a class cannot teach anything: ask for 1 or more")
+    chosen = np.zeros(len(y), bool)
+    for label in np.unique(y[candidates & (y >= 0)]):
+        chosen[rng.permutation(np.flatnonzero(candidates & (y == label)))[:count]] = True
+    return chosen
