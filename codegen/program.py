@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kangen.distill.errors import InputError
-from kangen.distill.files import read_tensors, write_tensors
+from kangen.distill.files import read_tensors, tensor_bytes, write_atomic
 
 FORMAT = "kangen-program-1"
 ACCUMULATOR_MAX = 2**31 - 1 - 256  # room for the zero point that requantising adds
@@ -158,10 +158,14 @@ class Program:
             digest.update(array.tobytes())
         return digest.hexdigest()[:16]
 
-    def save(self, path: Path) -> None:
+    def pack(self) -> bytes:
+        """The content of the file that ``load`` reads."""
         tensors, header = _to_parts(self)
         metadata = {"format": FORMAT, "identity": self.identity, "program": json.dumps(header, sort_keys=True)}
-        write_tensors(path, tensors, metadata)
+        return tensor_bytes(tensors, metadata)
+
+    def save(self, path: Path) -> None:
+        write_atomic(path, self.pack())
 
     @staticmethod
     def load(path: Path) -> Program:

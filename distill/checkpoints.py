@@ -1,8 +1,8 @@
 """Run directories: a run in progress can be taken up again after any interruption, a finished one can be loaded.
 
-    run.json              the configuration, the data, the metrics: written last, so its presence means finished
-    student.safetensors   the student
-    state.safetensors     while training: everything that the next epoch depends on
+run.json              the configuration, the data, the metrics: written last, so its presence means finished
+student.safetensors   the student
+state.safetensors     while training: everything that the next epoch depends on
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from kangen.distill.config import TrainConfig
-from kangen.distill.data.nodes import NodeData
+from kangen.distill.data.nodes import NodeData, is_sparse
 from kangen.distill.errors import InputError
 from kangen.distill.files import read_bytes, read_json, read_tensors, write_json, write_tensors
 from kangen.distill.student import Student, StudentConfig
@@ -177,7 +177,7 @@ def load_tensors(module: nn.Module, tensors: Mapping[str, Tensor], where: str) -
 def fingerprint(data: NodeData) -> str:
     """The hash of everything that training reads."""
     digest = hashlib.sha256(json.dumps([data.name, list(data.class_names), data.standardise]).encode())
-    x = (data.x.data, data.x.indices, data.x.indptr) if data.sparse else (data.x,)
+    x = (data.x.data, data.x.indices, data.x.indptr) if is_sparse(data.x) else (data.x,)
     for array in (*x, data.y, data.edge_index, data.train, data.val, data.test, data.observed):
         digest.update(f"{array.dtype.str}{array.shape}".encode())
         digest.update(np.ascontiguousarray(array).tobytes())
@@ -193,7 +193,8 @@ def _read_description(directory: Path) -> dict[str, Any]:
     content = read_json(path, RETRAIN)
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise InputError(f"{path} does not describe a kangen run of format {FORMAT}; {RETRAIN}")
-    if not all(isinstance(content.get(name), dict) for name in ("config", "data", "student", "metrics", "data_request")):
+    parts = ("config", "data", "student", "metrics", "data_request")
+    if not all(isinstance(content.get(name), dict) for name in parts):
         raise InputError(f"{path} is incomplete; {RETRAIN}")
     return content
 

@@ -48,7 +48,8 @@ class TrainConfig:
         for name in counts:
             _demand(isinstance(getattr(self, name), int) and getattr(self, name) >= 1, name, self, "1 or more")
         _demand(isinstance(self.seed, int) and self.seed >= 0, "seed", self, "0 or more")
-        _demand(all(isinstance(width, int) and width >= 1 for width in self.hidden), "hidden", self, "widths of 1 or more")
+        widths = all(isinstance(width, int) and width >= 1 for width in self.hidden)
+        _demand(widths, "hidden", self, "widths of 1 or more")
         for name in ("learning_rate", "teacher_learning_rate", "base"):
             _demand(0 < getattr(self, name) < float("inf"), name, self, "a number above 0")
         for name in ("weight_decay", "teacher_weight_decay"):

@@ -40,8 +40,12 @@ def write_atomic(path: Path, content: bytes) -> None:
         raise
 
 
+def json_bytes(content: Any) -> bytes:
+    return (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode()
+
+
 def write_json(path: Path, content: Any) -> None:
-    write_atomic(path, (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode())
+    write_atomic(path, json_bytes(content))
 
 
 def read_bytes(path: Path, cure: str) -> bytes:
@@ -58,10 +62,14 @@ def read_json(path: Path, cure: str) -> Any:
         raise InputError(f"{path} is not valid JSON ({error}); {cure}") from error
 
 
-def write_tensors(path: Path, tensors: Mapping[str, Array], metadata: Mapping[str, str]) -> None:
+def tensor_bytes(tensors: Mapping[str, Array], metadata: Mapping[str, str]) -> bytes:
     """A safetensors file with equal bytes for equal content: its own metadata map has no order, so ours is one text."""
     arrays = {name: np.asarray(array, order="C") for name, array in tensors.items()}
-    write_atomic(path, pack_tensors(arrays, {"kangen": json.dumps(dict(metadata), sort_keys=True)}))
+    return pack_tensors(arrays, {"kangen": json.dumps(dict(metadata), sort_keys=True)})
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Array], metadata: Mapping[str, str]) -> None:
+    write_atomic(path, tensor_bytes(tensors, metadata))
 
 
 def read_tensors(path: Path, cure: str) -> tuple[dict[str, Array], dict[str, str]]:

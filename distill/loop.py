@@ -47,9 +47,17 @@ class Stage(Protocol):
     title: str  # for people
     epochs: int
     patience: int
-    module: nn.Module  # everything that the next epoch depends on, besides the optimiser
-    chosen: nn.Module  # the model whose best epoch is kept
-    optimiser: torch.optim.Optimizer
+
+    @property
+    def module(self) -> nn.Module:
+        """Everything that the next epoch depends on, besides the optimiser."""
+
+    @property
+    def chosen(self) -> nn.Module:
+        """The model whose best epoch is kept."""
+
+    @property
+    def optimiser(self) -> torch.optim.Optimizer: ...
 
     def epoch(self, number: int) -> float:
         """Train one epoch and return its loss."""

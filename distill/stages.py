@@ -46,10 +46,9 @@ class TeacherStage:
         sparse = graph.x.layout is torch.sparse_csr
         width, p = config.teacher_hidden, config.teacher_dropout
         self.model = TEACHERS[config.teacher](data.features, width, data.classes, p, sparse)
-        self.module: nn.Module = self.model
-        self.chosen: nn.Module = self.model
+        self.module = self.chosen = self.model
         rate, decay = config.teacher_learning_rate, config.teacher_weight_decay
-        self.optimiser: torch.optim.Optimizer = torch.optim.Adam(self.model.parameters(), lr=rate, weight_decay=decay)
+        self.optimiser = torch.optim.Adam(self.model.parameters(), lr=rate, weight_decay=decay)
 
     def epoch(self, number: int) -> float:  # noqa: ARG002
         graph = self.graph
@@ -59,7 +58,7 @@ class TeacherStage:
         loss = F.cross_entropy(logits[graph.train], graph.y[graph.train])
         loss.backward()
         self.optimiser.step()
-        return float(loss)
+        return loss.item()
 
     def score(self) -> tuple[float, float]:
         graph = self.graph
@@ -87,16 +86,11 @@ class StudentStage:
         self.rows = Rows(data, self.student.config)
         if not data.binary:
             self.student.fit_scaling(self.rows[self.observed], centre=data.standardise)
-        self.chosen: nn.Module = copy.deepcopy(self.student)
-        self.module: nn.Module = nn.ModuleDict(
-            {"student": self.student, "method": self.method, "average": self.chosen}
-        )
+        self.chosen: Student = copy.deepcopy(self.student)
+        self.module = nn.ModuleDict({"student": self.student, "method": self.method, "average": self.chosen})
         trained = [p for part in (self.student, self.method) for p in part.parameters()]
-        self.optimiser: torch.optim.Optimizer = torch.optim.AdamW(
-            trained, lr=config.learning_rate, weight_decay=config.weight_decay
-        )
-        nodes = self.method.nodes()
-        self.whole = self.rows[self.observed[nodes.numpy()]] if len(nodes) <= config.batch else None
+        self.optimiser = torch.optim.AdamW(trained, lr=config.learning_rate, weight_decay=config.weight_decay)
+        self.steps = math.ceil(len(self.observed) / config.batch)  # an epoch's, whatever the method needs of the nodes
 
     def epoch(self, number: int) -> float:
         for group in self.optimiser.param_groups:
@@ -104,27 +98,32 @@ class StudentStage:
         scores = self.scores(self.observed) if self.method.wants_scores(number) else None
         self.method.begin_epoch(number, scores)
         self.student.train()
-        nodes = self.method.nodes()
-        if self.whole is not None:
-            return self.step(nodes, self.whole, number)
-        parts = nodes[torch.randperm(len(nodes))].split(self.config.batch)
-        losses = [self.step(part, self.rows[self.observed[part.numpy()]], number) for part in parts]
+        before = number * self.steps
+        losses = [self.step(part, before + step) for step, part in enumerate(self.parts())]
         return sum(losses) / len(losses)
 
-    def step(self, nodes: Tensor, x: Tensor, number: int) -> float:
+    def parts(self) -> list[Tensor]:
+        """The nodes in random batches; a method of few nodes sees them all in each of as many steps."""
+        nodes = self.method.nodes()
+        if len(nodes) <= self.config.batch:
+            return [nodes] * self.steps
+        return list(nodes[torch.randperm(len(nodes))].tensor_split(self.steps))
+
+    def step(self, nodes: Tensor, number: int) -> float:
+        x = self.rows[self.observed[nodes.numpy()]]
         self.optimiser.zero_grad()
         loss = self.method.loss(nodes, self.student(self.disturbed(x)))
         loss.backward()
         self.optimiser.step()
-        self.average(min(AVERAGE, number / (number + 10)))
-        return float(loss)
+        self.average(min(AVERAGE, number / (number + 10)))  # a short memory while much is still changing
+        return loss.item()
 
     def disturbed(self, x: Tensor) -> Tensor:
         """Measurements with noise in units of their deviation; documents with some words left out."""
         noise = self.config.noise
         if x.layout is torch.sparse_csr:
             kept = x.values() * (torch.rand_like(x.values()) >= noise)
-            return torch.sparse_csr_tensor(x.crow_indices(), x.col_indices(), kept, x.shape)
+            return torch.sparse_csr_tensor(x.crow_indices(), x.col_indices(), kept, x.shape, check_invariants=False)
         gain = self.student.gain
         deviation = torch.where(gain > 0, 1 / gain.clamp(min=1e-30), 0.0)
         return x + noise * deviation * torch.randn_like(x)

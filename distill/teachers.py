@@ -6,6 +6,8 @@ its class scores. Features may be sparse; they then stay sparse.
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import scipy.sparse as sp
 import torch
@@ -13,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch_geometric.nn import GATConv, GCNConv, SAGEConv
 
-from kangen.distill.data.nodes import Ints, Mask, NodeData
+from kangen.distill.data.nodes import Ints, Mask, NodeData, is_sparse
 
 
 def dropout(x: Tensor, p: float, training: bool) -> Tensor:
@@ -21,13 +23,17 @@ def dropout(x: Tensor, p: float, training: bool) -> Tensor:
     if x.layout is not torch.sparse_csr:
         return F.dropout(x, p, training)
     values = F.dropout(x.values(), p, training)
-    return torch.sparse_csr_tensor(x.crow_indices(), x.col_indices(), values, x.shape)
+    return torch.sparse_csr_tensor(x.crow_indices(), x.col_indices(), values, x.shape, check_invariants=False)
 
 
 class GCN(nn.Module):
-    r"""Kipf and Welling: :math:`\mathbf{H}' = \hat{\mathbf{D}}^{-1/2}\hat{\mathbf{A}}\hat{\mathbf{D}}^{-1/2}\mathbf{H}\mathbf{\Theta}`."""
+    r"""Kipf and Welling's graph convolutions, with :math:`\hat{\mathbf{A}} = \mathbf{A} + \mathbf{I}`:
 
-    def __init__(self, features: int, hidden: int, classes: int, p: float, sparse: bool) -> None:
+    .. math::
+        \mathbf{H}' = \hat{\mathbf{D}}^{-1/2}\hat{\mathbf{A}}\hat{\mathbf{D}}^{-1/2}\mathbf{H}\mathbf{\Theta}
+    """
+
+    def __init__(self, features: int, hidden: int, classes: int, p: float, sparse: bool) -> None:  # noqa: ARG002
         super().__init__()
         self.conv1 = GCNConv(features, hidden)
         self.conv2 = GCNConv(hidden, classes)
@@ -40,7 +46,10 @@ class GCN(nn.Module):
 
 
 class SAGE(nn.Module):
-    r"""Hamilton et al.: :math:`\mathbf{h}_i' = \mathbf{W}_1\mathbf{h}_i + \mathbf{W}_2 \operatorname{mean}_{j \in N(i)} \mathbf{h}_j`.
+    r"""GraphSAGE by Hamilton and others, with the mean:
+
+    .. math::
+        \mathbf{h}_i' = \mathbf{W}_1\mathbf{h}_i + \mathbf{W}_2 \operatorname{mean}_{j \in N(i)} \mathbf{h}_j
 
     Sparse features are projected before they are averaged, because an average of sparse rows is no longer sparse.
     """
@@ -59,11 +68,15 @@ class SAGE(nn.Module):
 
 
 class GAT(nn.Module):
-    r"""Veličković et al.: :math:`\mathbf{h}_i' = \sum_{j} \alpha_{ij}\mathbf{\Theta}\mathbf{h}_j`, eight heads, then one."""
+    r"""Graph attention by Veličković and others, eight heads and then one:
+
+    .. math::
+        \mathbf{h}_i' = \sum_{j} \alpha_{ij}\mathbf{\Theta}\mathbf{h}_j
+    """
 
     HEADS = 8
 
-    def __init__(self, features: int, hidden: int, classes: int, p: float, sparse: bool) -> None:
+    def __init__(self, features: int, hidden: int, classes: int, p: float, sparse: bool) -> None:  # noqa: ARG002
         super().__init__()
         width = max(1, hidden // self.HEADS)
         self.conv1 = GATConv(features, width, heads=self.HEADS, dropout=p)
@@ -82,7 +95,7 @@ TEACHERS: dict[str, type[GCN] | type[SAGE] | type[GAT]] = {"gat": GAT, "gcn": GC
 def teacher_features(data: NodeData) -> Tensor:
     """Measurements are centred and scaled by the observed nodes; word counts are divided by their sum."""
     if data.standardise:
-        x = np.asarray(data.x.toarray() if data.sparse else data.x, np.float64)
+        x = np.asarray(data.x.toarray() if is_sparse(data.x) else data.x, np.float64)
         mean, deviation = x[data.observed].mean(axis=0), x[data.observed].std(axis=0)
         x = np.where(deviation > 1e-6 * np.maximum(np.abs(mean), 1e-6), (x - mean) / np.maximum(deviation, 1e-30), 0.0)
         return torch.from_numpy(x.astype(np.float32))
@@ -103,4 +116,6 @@ def csr_tensor(matrix: sp.csr_matrix) -> Tensor:
     csr = sp.csr_matrix(matrix, dtype=np.float32)
     csr.sort_indices()
     indices = (torch.from_numpy(csr.indptr.astype(np.int64)), torch.from_numpy(csr.indices.astype(np.int64)))
-    return torch.sparse_csr_tensor(*indices, torch.from_numpy(csr.data), csr.shape)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
+        return torch.sparse_csr_tensor(*indices, torch.from_numpy(csr.data), csr.shape, check_invariants=False)

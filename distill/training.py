@@ -11,7 +11,7 @@ import torch
 
 from kangen.distill.checkpoints import Run, RunDirectory, load_tensors
 from kangen.distill.config import TrainConfig, recommended
-from kangen.distill.data.nodes import NodeData
+from kangen.distill.data.nodes import NodeData, is_sparse
 from kangen.distill.errors import InputError
 from kangen.distill.loop import Loop, Progress, Report, ignore
 from kangen.distill.methods import METHODS, Lesson
@@ -48,9 +48,7 @@ def train(
         return files.finish(stage.chosen, metrics, data_request or {})
 
 
-def teach(
-    data: NodeData, config: TrainConfig, lesson: Lesson, loop: Loop
-) -> tuple[Lesson, dict[str, float | None]]:
+def teach(data: NodeData, config: TrainConfig, lesson: Lesson, loop: Loop) -> tuple[Lesson, dict[str, float | None]]:
     """Train the teachers; what they say about the observed nodes together, and how good the first one is alone."""
     graph = TeacherGraph(data)
     metrics: dict[str, float | None] = {}
@@ -93,10 +91,13 @@ def _check(data: NodeData) -> None:
     for mask, what, use in ((data.train, "training", "teach"), (data.val, "validation", "choose the model by")):
         if not (mask & labelled).any():
             raise InputError(f"{data.name} has no labelled {what} node: give at least one to {use}")
+    if data.train.sum() < 2:
+        raise InputError(f"{data.name} has one training node: a student needs two or more, better some of every class")
     if (data.train & ~data.observed).any():
         raise InputError(f"{data.name} has training nodes that are not observed: let 'observed' include 'train'")
-    if (mask := (data.train | data.val) & ~labelled).any():
-        raise InputError(f"{data.name} has {int(mask.sum())} training or validation nodes without a label: label them or mask them out")
-    values = data.x.data if data.sparse else data.x
+    unlabelled = int(((data.train | data.val) & ~labelled).sum())
+    if unlabelled:
+        raise InputError(f"{data.name} has {unlabelled} training or validation nodes without a label: mask them out")
+    values = data.x.data if is_sparse(data.x) else data.x
     if not np.isfinite(values).all():
         raise InputError(f"{data.name} has features that are not finite numbers: fill them in or leave those nodes out")

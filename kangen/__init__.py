@@ -1,9 +1,9 @@
 """kangen: graph-trained classifiers for microcontrollers.
 
-    import kangen
+import kangen
 
-    kangen.build("watch", target="cortex-m4")
-    kangen.verify("build/watch")
+kangen.build("watch", target="cortex-m4")
+kangen.verify("build/watch")
 """
 
 from typing import TYPE_CHECKING, Any

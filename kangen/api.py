@@ -32,6 +32,7 @@ def train(
     data: str | None = None,
     *,
     label: str | None = None,
+    group: str | None = None,
     data_root: Path | str | None = None,
     fold: int | None = None,
     labels: int | None = None,
@@ -50,7 +51,7 @@ def train(
     >>> run = kangen.train("cora", hidden=(64,), seed=1)
     >>> run.metrics["student"]["test"]
     """
-    request = DataRequest.of(data, label, data_root, fold, labels, inductive, seed)
+    request = DataRequest.of(data, label, group, data_root, fold, labels, inductive, seed)
     place = RUNS / name_of(request.name) if run is None else Path(run)
     changes = given_options(seed, teacher, method, hidden, harmonics, epochs)
     TrainConfig(**changes)  # complains about a value before the data are read
@@ -66,6 +67,7 @@ def build(
     name: str | None = None,
     out: Path | str = BUILDS,
     label: str | None = None,
+    group: str | None = None,
     data_root: Path | str | None = None,
     fold: int | None = None,
     labels: int | None = None,
@@ -90,7 +92,7 @@ def build(
     targets = _targets(target)
     changes = given_options(seed, teacher, method, hidden, harmonics, epochs)
     TrainConfig(**changes)
-    asked = DataRequest.of(data, label, data_root, fold, labels, inductive, seed)
+    asked = DataRequest.of(data, label, group, data_root, fold, labels, inductive, seed)
     found = load_run(Path(run)) if run is not None else None
     request = asked if found is None else DataRequest.from_json(found.data_request, found.directory)
     chosen = name_of(request.name) if name is None else name
@@ -101,7 +103,7 @@ def build(
         found = load_run(place)
         request = DataRequest.from_json(found.data_request, found.directory)
     if found is not None:
-        given = {"data": data, "label": label, "fold": fold, "labels": labels, "inductive": inductive}
+        given = {"data": data, "label": label, "group": group, "fold": fold, "labels": labels, "inductive": inductive}
         _agree(found, request, given, changes)
     else:
         _trainable(place)
@@ -175,8 +177,8 @@ def _train(nodes: NodeData, config: TrainConfig, place: Path, request: DataReque
 
 def _agree(run: Run, request: DataRequest, given: Mapping[str, Any], changes: Mapping[str, Any]) -> None:
     """What was asked for on the command line must be what the run was trained with."""
-    settings: dict[str, Any] = {"data": request.name, "label": request.label, "fold": request.fold}
-    settings |= {"labels": request.labels, "inductive": request.inductive}
+    settings: dict[str, Any] = {"data": request.name, "label": request.label, "group": request.group}
+    settings |= {"fold": request.fold, "labels": request.labels, "inductive": request.inductive}
     settings |= {name: getattr(run.config, name) for name in changes}
     for option, value in (*given.items(), *changes.items()):
         wanted = DataRequest.of(value).name if option == "data" and value is not None else value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import os
 import sys
@@ -12,12 +13,12 @@ from typing import Any
 import click
 
 from kangen.distill.errors import KangenError, unknown
-from kangen.options import FOLDER, Names, training_options
+from kangen.options import FOLDER, names, training_options
 
 INTERRUPTED, BROKEN_PIPE, UNEXPECTED = 130, 141, 70
 
 
-class Stopped(Exception):
+class Stopped(Exception):  # noqa: N818 - nothing went wrong
     """Ctrl-C, carried past click, which would print an empty line."""
 
 
@@ -35,7 +36,7 @@ class Kangen(click.Group):
         except (KeyboardInterrupt, click.Abort) as error:
             raise Stopped from error
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         return list(self.commands)  # in the order in which they are used
 
 
@@ -60,9 +61,13 @@ def cli(ctx: click.Context) -> None:
 
 @cli.command()
 @training_options
-@click.option("--target", type=Names(), default="cortex-m", show_default=True, metavar="NAME,…", help="See 'kangen targets'.")
+@click.option(
+    "--target", type=names, default="cortex-m", show_default=True, metavar="NAME,…", help="See 'kangen targets'."
+)
 @click.option("--name", metavar="NAME", help="Prefix of every C name and file. [default: the data set's name]")
-@click.option("--out", type=FOLDER, default=Path("build"), show_default=True, metavar="DIR", help="The build is DIR/NAME.")
+@click.option(
+    "--out", type=FOLDER, default=Path("build"), show_default=True, metavar="DIR", help="The build is DIR/NAME."
+)
 def build(target: tuple[str, ...], name: str | None, out: Path, **options: Any) -> None:
     """Make C from data: train when there is no run yet, quantise, and write everything to build/NAME.
 
@@ -143,9 +148,9 @@ def datasets() -> None:
     kangen datasets
     kangen build --data cora
     """
-    from kangen import summary
+    from kangen import listings
 
-    summary.print_datasets()
+    listings.print_datasets()
 
 
 @cli.command()
@@ -156,9 +161,9 @@ def targets() -> None:
     kangen targets
     kangen build --target cortex-m0plus,cortex-m4
     """
-    from kangen import summary
+    from kangen import listings
 
-    summary.print_targets()
+    listings.print_targets()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -172,7 +177,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(_usage(error), 2)
     except (Stopped, KeyboardInterrupt):
         return _fail("stopped; the same command goes on where training stopped", INTERRUPTED)
-    except BrokenPipeError:
+    except (BrokenPipeError, SystemExit):  # click leaves with the latter when a pipe closes, and only then
         sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 - so that the interpreter's last flush is quiet
         return BROKEN_PIPE
     except OSError as error:
@@ -181,8 +186,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         if os.environ.get("KANGEN_DEBUG"):
             raise
-        what = f"{type(error).__name__}: {error}"
-        return _fail(f"{what}; this is a bug in kangen: run again with KANGEN_DEBUG=1 and report what it prints", UNEXPECTED)
+        what = f"{type(error).__name__}: {error}; this is a bug in kangen"
+        return _fail(f"{what}: run again with KANGEN_DEBUG=1 and report what it prints", UNEXPECTED)
     return 0
 
 
@@ -199,10 +204,6 @@ def _usage(error: click.ClickException) -> str:
 
 
 def _fail(message: str, code: int) -> int:
-    try:
+    with contextlib.suppress(BrokenPipeError):
         print("error: " + " ".join(message.split()), file=sys.stderr)  # noqa: T201
-    except BrokenPipeError:
-        pass
     return code
-
-

@@ -9,7 +9,6 @@ from typing import Protocol
 
 from rich.console import Console
 from rich.markup import escape
-from rich.panel import Panel
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.syntax import Syntax
 from rich.table import Table
@@ -27,9 +26,14 @@ def quiet(stage: str, step: int, total: int, text: str = "") -> None:
     """The report of a job that nobody watches."""
 
 
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError  # rich would leave with exit code 1, which says that a verification failed
+
+
 def console(*, error: bool = False) -> Console:
     stream = sys.stderr if error else sys.stdout
-    return Console(file=stream, highlight=False, width=None if stream.isatty() else PLAIN_WIDTH, soft_wrap=False)
+    return _Console(file=stream, highlight=False, width=None if stream.isatty() else PLAIN_WIDTH, soft_wrap=False)
 
 
 @contextmanager
@@ -37,7 +41,9 @@ def progress() -> Iterator[Report]:
     """Bars with the time left on a terminal; elsewhere a line for each stage."""
     out = console(error=True)
     if not out.is_terminal:
-        yield _lines(out)
+        lines = _Lines(out)
+        yield lines
+        lines.close()
         return
     columns = (
         TextColumn("{task.description:<28}", style="bold"),
@@ -51,31 +57,35 @@ def progress() -> Iterator[Report]:
 
         def report(stage: str, step: int, total: int, text: str = "") -> None:
             if stage not in tasks:
+                for task in bars.tasks:  # what came before is over, at whatever step it was good enough
+                    bars.update(task.id, completed=task.total)
                 tasks[stage] = bars.add_task(stage, text="")
             bars.update(tasks[stage], completed=step, total=max(total, 1), text=escape(text))
 
         yield report
 
 
-def _lines(out: Console) -> Report:
-    seen: set[tuple[str, bool]] = set()
+class _Lines:
+    """A line when a stage begins and one when it is over, with the last that was said of it."""
 
-    def report(stage: str, step: int, total: int, text: str = "") -> None:
-        done = step >= total
-        if (stage, done) in seen or (not done and (stage, True) in seen):
-            return
-        seen.add((stage, done))
-        if done:
-            out.print(escape(f"{stage}: done" + (f", {text}" if text else "")), soft_wrap=True)
-        elif step == 0:
-            out.print(escape(f"{stage} …"), soft_wrap=True)
+    def __init__(self, out: Console) -> None:
+        self.out, self.stage, self.text = out, "", ""
 
-    return report
+    def __call__(self, stage: str, step: int, total: int, text: str = "") -> None:
+        if stage != self.stage:
+            self.close()
+            self.out.print(escape(f"{stage} …"), soft_wrap=True)
+        self.stage, self.text = stage, text
+        if step >= total:
+            self.close()
+
+    def close(self) -> None:
+        if self.stage and self.text:
+            self.out.print(escape(f"{self.stage}: {self.text}"), soft_wrap=True)
+        self.text = ""
 
 
-def table(
-    title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *, left: Iterable[int] = (0,)
-) -> Table:
+def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *, left: Iterable[int] = (0,)) -> Table:
     """Figures to the right, the columns named in ``left`` and headings to the left."""
     to_left = set(left)
     drawn = Table(title=title or None, title_justify="left", title_style="bold", box=None, pad_edge=False)
@@ -94,10 +104,6 @@ def table(
 
 def c_snippet(code: str) -> Syntax:
     return Syntax(code.rstrip(), "c", theme="ansi_dark", background_color="default", word_wrap=True)
-
-
-def panel(text: str, *, good: bool) -> Panel:
-    return Panel(text, border_style="green" if good else "red", expand=False)
 
 
 def share(value: float | None) -> str:

@@ -100,14 +100,21 @@ def manifest_path(place: Path) -> Path | None:
     return found[0] if len(found) == 1 else None
 
 
+def builds_in(folder: Path) -> list[Path]:
+    """The builds below a folder."""
+    if not folder.is_dir():
+        return []
+    return sorted(child for child in folder.iterdir() if (child / PROGRAM).is_file() and child.name[0] != ".")
+
+
 def find(place: Path) -> Path:
     """The build directory that the user means; an error that says what is there instead."""
     restore(place)
     if not place.is_dir():
         raise InputError(f"{place} does not exist or is not a folder; make a build with 'kangen build'")
     if manifest_path(place) is None:
-        near = sorted(child.name for child in place.iterdir() if (child / f"{child.name}.json").is_file())
-        cure = f"did you mean '{place / near[0]}'?" if near else CURE
+        near = builds_in(place)
+        cure = f"did you mean '{near[0]}'?" if near else CURE
         raise InputError(f"{place} is not a kangen build (it has no manifest NAME.json); {cure}")
     return place
 

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from kangen.codegen.program import DenseLayer, Int8s, Layer, Program, SparseLayer
-from kangen.samples import FloatEdges, Samples
 from kangen.runtimes import reference
+from kangen.samples import FloatEdges, Samples
 
 Floats = npt.NDArray[np.float64]
 
@@ -101,7 +101,7 @@ def _density(layer: Layer, codes: Int8s | None, program: Program) -> Floats:
     """[inputs, 256], each row summing to one."""
     if codes is None:
         low, high = (program.input.lowest, program.input.highest) if isinstance(layer, SparseLayer) else (-128, 127)
-        inside = ((CODES >= low) & (CODES <= high)).astype(np.float64)
+        inside = ((low <= CODES) & (high >= CODES)).astype(np.float64)
         return np.tile(inside / inside.sum(), (layer.inputs, 1))
     index = np.arange(layer.inputs) * 256 + codes.astype(np.int64) + 128
     counted = np.bincount(index.ravel(), minlength=layer.inputs * 256).reshape(layer.inputs, 256)
@@ -109,7 +109,7 @@ def _density(layer: Layer, codes: Int8s | None, program: Program) -> Floats:
 
 
 def _influence(layer: Layer, density: Floats) -> Floats:
-    """The standard deviation of every edge function over the occurring codes [outputs, inputs], in accumulator units."""
+    """The standard deviation of every edge function over the occurring codes [outputs, inputs], as accumulators."""
     if isinstance(layer, SparseLayer):
         share = density[:, 129]  # of ones
         return np.asarray(np.abs(layer.rows.T.astype(np.float64)) * np.sqrt(share * (1 - share)), dtype=np.float64)

@@ -14,39 +14,23 @@ WIDEST = 1024
 MOST_HARMONICS = 16
 
 
-class Widths(click.ParamType):
+def widths(value: str) -> tuple[int, ...]:
     """Layer widths, as in 64,32."""
-
-    name = "widths"
-
-    def convert(
-        self, value: str | tuple[int, ...], param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[int, ...]:
-        if isinstance(value, tuple):
-            return value
-        try:
-            widths = tuple(int(part) for part in value.split(","))
-        except ValueError:
-            self.fail(f"'{value}' is not a list of whole numbers such as 64,32", param, ctx)
-        if not all(1 <= width <= WIDEST for width in widths):
-            self.fail(f"'{value}' has a width outside 1 to {WIDEST}", param, ctx)
-        return widths
+    try:
+        found = tuple(int(part) for part in value.split(","))
+    except ValueError:
+        raise click.BadParameter(f"'{value}' is not a list of whole numbers such as 64,32") from None
+    if not all(1 <= width <= WIDEST for width in found):
+        raise click.BadParameter(f"'{value}' has a width outside 1 to {WIDEST}")
+    return found
 
 
-class Names(click.ParamType):
+def names(value: str) -> tuple[str, ...]:
     """A list of names, as in cortex-m0plus,cortex-m4."""
-
-    name = "names"
-
-    def convert(
-        self, value: str | tuple[str, ...], param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[str, ...]:
-        if isinstance(value, tuple):
-            return value
-        names = tuple(part.strip() for part in value.split(","))
-        if not all(names):
-            self.fail(f"'{value}' has an empty name in it; write them as cortex-m0plus,cortex-m4", param, ctx)
-        return tuple(dict.fromkeys(names))
+    found = tuple(part.strip() for part in value.split(","))
+    if not all(found):
+        raise click.BadParameter(f"'{value}' has an empty name in it; write them as cortex-m0plus,cortex-m4")
+    return tuple(dict.fromkeys(found))
 
 
 FOLDER = click.Path(path_type=Path)
@@ -54,24 +38,23 @@ FOLDER = click.Path(path_type=Path)
 _TRAINING: tuple[Callable[[Any], Any], ...] = (
     click.option(
         "--data",
-        default="watch",
-        show_default=True,
         metavar="NAME|FILE",
-        help="A data set of 'kangen datasets', or your own .npz or .csv file.",
+        help="A data set of 'kangen datasets', or your own .npz or .csv file. [default: watch]",
     ),
     click.option("--label", metavar="COLUMN", help="The column of your .csv that holds the class."),
+    click.option("--group", metavar="COLUMN", help="A column of your .csv (a person, say) whose rows stay together."),
     click.option("--data-root", type=FOLDER, metavar="DIR", help="Read data sets from this folder, download nothing."),
     click.option("--fold", type=click.IntRange(0), metavar="N", help="Which fold of people is held back for testing."),
     click.option("--labels", type=click.IntRange(1), metavar="N", help="Labelled training rows for each class."),
     click.option("--inductive", is_flag=True, default=None, help="Hide the test nodes and their edges from training."),
     click.option("--seed", type=click.IntRange(0), metavar="N", help="Makes everything repeat. [default: 0]"),
-    click.option("--teacher", metavar="gcn|sage|gat", help="The graph neural network that teaches. [default: sage; on word counts gcn]"),
+    click.option("--teacher", metavar="gcn|sage|gat", help="The network that teaches. [default: sage; for words gcn]"),
     click.option("--method", metavar="NAME", help="The way of distilling. [default: sadsd]"),
-    click.option("--hidden", type=Widths(), metavar="N,N…", help="Widths of the student's hidden layers. [default: 32; on word counts 64]"),
+    click.option("--hidden", type=widths, metavar="N,N…", help="Widths of hidden layers. [default: 32; for words 64]"),
     click.option(
         "--harmonics", type=click.IntRange(1, MOST_HARMONICS), metavar="K", help="Harmonics of every edge function."
     ),
-    click.option("--epochs", type=click.IntRange(1), metavar="N", help="At most so many epochs of each teacher and of the student."),
+    click.option("--epochs", type=click.IntRange(1), metavar="N", help="At most so many epochs of each network."),
     click.option("--run", type=FOLDER, metavar="DIR", help="Where training is kept. [default: runs/NAME]"),
 )
 

@@ -6,13 +6,14 @@ import io
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, FigureBase
 
 from kangen.edges import Edge, LayerEdges
 
@@ -34,7 +35,7 @@ PAPER = Palette(ink="#1c2733", muted="#66727f", line="#0b62c4", smooth="#f0a04b"
 # Colours that stand for the variables of the report's style sheet, which knows light and dark.
 STAND_INS = Palette(ink="#010203", muted="#010204", line="#010205", smooth="#010206", data="#010207")
 
-_SETTINGS = {
+_SETTINGS: dict[Any, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "kangen",
     "font.family": "sans-serif",
@@ -75,12 +76,15 @@ def edges_svg(layer: LayerEdges) -> str:
         content = io.StringIO()
         figure.savefig(content, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     drawn = content.getvalue()
+    drawn = re.sub(r"<metadata>.*?</metadata>", "", drawn, flags=re.DOTALL)
     drawn = re.sub(r"(\d\.\d\d)\d+", r"\1", drawn[drawn.index("<svg") :])  # a hundredth of a point is fine enough
     for name in ("ink", "muted", "line", "smooth", "data"):
         drawn = drawn.replace(getattr(STAND_INS, name), f"var(--{name})")
     # Ids are made unique, for several drawings share the page.
-    return drawn.replace('id="', f'id="l{layer.number}-').replace("url(#", f"url(#l{layer.number}-").replace(
-        'href="#', f'href="#l{layer.number}-'
+    return (
+        drawn.replace('id="', f'id="l{layer.number}-')
+        .replace("url(#", f"url(#l{layer.number}-")
+        .replace('href="#', f'href="#l{layer.number}-')
     )
 
 
@@ -89,14 +93,12 @@ def _height(layer: LayerEdges) -> float:
     return rows * PANEL[1] + HEADER
 
 
-def _draw(figure: Figure, layer: LayerEdges, palette: Palette, *, title: bool) -> None:  # type: ignore[type-arg,unused-ignore]
+def _draw(figure: FigureBase, layer: LayerEdges, palette: Palette, *, title: bool) -> None:
     rows = max(1, -(-len(layer.strongest) // COLUMNS))
     height = rows * PANEL[1] + (HEADER if title else 0.25)
     top = HEADER if title else 0.22
     grid = figure.subplots(rows, COLUMNS, squeeze=False)
-    figure.subplots_adjust(
-        left=0.045, right=0.985, top=1 - top / height, bottom=0.32 / height, wspace=0.28, hspace=0.5
-    )
+    figure.subplots_adjust(left=0.045, right=0.985, top=1 - top / height, bottom=0.32 / height, wspace=0.28, hspace=0.5)
     if title:
         figure.text(
             0.045,
@@ -151,6 +153,7 @@ def _panel(axes: Axes, edge: Edge, palette: Palette) -> None:
         spine.set_color(palette.muted)
 
 
-def _short(name: str, most: int = 22) -> str:
-    plain = name.replace("$", r"\$")
-    return plain if len(plain) <= most else plain[: most - 1] + "…"
+def _short(name: str, most: int = 24) -> str:
+    """A name without its unit, which a title has no room for."""
+    plain = re.sub(r" \[[^]]*\]$", "", name)
+    return (plain if len(plain) <= most else plain[: most - 1] + "…").replace("$", r"\$")

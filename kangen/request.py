@@ -23,6 +23,7 @@ class DataRequest:
 
     name: str
     label: str | None = None
+    group: str | None = None
     root: str | None = None
     seed: int = 0
     fold: int = 0
@@ -33,6 +34,7 @@ class DataRequest:
     def of(
         data: str | None,
         label: str | None = None,
+        group: str | None = None,
         root: Path | str | None = None,
         fold: int | None = None,
         labels: int | None = None,
@@ -41,12 +43,11 @@ class DataRequest:
     ) -> DataRequest:
         name = DEFAULT if data is None else str(data)
         own = is_file(name)
-        if label is not None and not own:
-            raise InputError(f"--label names a column of a .csv file, and '{name}' is not one; leave it out")
         given = {"fold": fold, "labels": labels, "inductive": inductive, "seed": seed}
         return DataRequest(
             name=str(Path(name).absolute()) if own else name,
             label=label,
+            group=group,
             root=None if root is None else str(Path(root).absolute()),
             **{key: value for key, value in given.items() if value is not None},  # type: ignore[arg-type]
         )
@@ -70,6 +71,7 @@ class DataRequest:
         data = registry.load(
             self.name,
             label=self.label,
+            group=self.group,
             root=None if folder is None else Path(folder),
             seed=self.seed,
             fold=self.fold,

@@ -13,7 +13,7 @@ import scipy.sparse as sp
 
 from kangen.codegen.program import Float32s, Int32s, Program
 from kangen.distill.errors import InputError
-from kangen.distill.files import pack_tensors, read_tensors
+from kangen.distill.files import read_tensors, tensor_bytes
 
 FORMAT = "kangen-samples-1"
 CURE = "build it again with 'kangen build'"
@@ -42,7 +42,7 @@ class Samples:
 
     def dense(self, rows: slice | npt.NDArray[Any] = slice(None)) -> Float32s:
         chosen = self.x[rows]
-        plain = chosen.toarray() if sp.issparse(chosen) else chosen
+        plain = chosen.toarray() if isinstance(chosen, sp.csr_matrix) else chosen
         return np.ascontiguousarray(plain, dtype=np.float32)
 
     def pack(self) -> bytes:
@@ -51,7 +51,7 @@ class Samples:
             "float_labels": self.float_labels,
             "test": self.test.astype(np.uint8),
         }
-        if sp.issparse(self.x):
+        if isinstance(self.x, sp.csr_matrix):
             tensors |= {
                 "x.data": self.x.data.astype(np.float32),
                 "x.indices": self.x.indices.astype(np.int32),
@@ -61,8 +61,7 @@ class Samples:
             tensors["x"] = self.x
         for layer, edges in self.edges.items():
             tensors |= {f"edges.{layer}.weights": edges.weights, f"edges.{layer}.frequency": edges.frequency}
-        arrays = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
-        return pack_tensors(arrays, {"format": FORMAT, "identity": self.identity})
+        return tensor_bytes(tensors, {"format": FORMAT, "identity": self.identity})
 
 
 def load_samples(path: Path, program: Program) -> Samples:

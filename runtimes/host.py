@@ -15,8 +15,8 @@ from kangen.runtimes.records import Observed, Rows, batches, check_width, from_r
 from kangen.runtimes.toolchains import (
     HOST_CURE,
     TIME_LIMIT,
-    Compiler,
     CompileError,
+    Compiler,
     Tool,
     Workbench,
     choose,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +15,7 @@ from kangen.distill.errors import InputError
 from kangen.runtimes import reference
 from kangen.runtimes.reference import Outputs
 
-Rows = Float32s | sp.csr_matrix
+Rows: TypeAlias = Float32s | Any  # a scipy CSR matrix where inputs are sparse
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,16 @@ def expected(program: Program, x: Rows) -> Observed:
 def compare(outputs: Observed, wanted: Observed) -> Difference | None:
     """The first row that differs in anything, and in it the first field in the order of computation."""
     first: Difference | None = None
-    for name in ("codes", "saturated", "scores", "labels", "logits", "probabilities", "predict_labels", "predict_q_labels"):
+    for name in (
+        "codes",
+        "saturated",
+        "scores",
+        "labels",
+        "logits",
+        "probabilities",
+        "predict_labels",
+        "predict_q_labels",
+    ):
         got, want = getattr(outputs, name), getattr(wanted, name)
         if got.shape != want.shape:
             raise InputError(f"{name} of {got.shape} cannot be compared with {want.shape}; give both the same rows")
