@@ -15,6 +15,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+import scipy.sparse as sp
 
 from kangen.codegen.c import Golden, emit_c
 from kangen.codegen.lower import lower
@@ -23,12 +24,9 @@ from kangen.codegen.targets import TARGETS
 from kangen.distill.data.registry import load
 from kangen.distill.training import recommended, train
 from kangen.runtimes import reference
-from kangen.runtimes.cores import core_named
-from kangen.runtimes.emulated import emulators, run_emulated
-from kangen.runtimes.firmware import BoardTooSmall
-from kangen.runtimes.measure import measure
-from kangen.runtimes.records import compare, expected
-from kangen.runtimes.toolchains import Workbench, arm_compilers
+from kangen.runtimes.evidence import CoreResult, verify_core
+from kangen.runtimes.records import expected
+from kangen.runtimes.toolchains import Workbench
 
 CORES = ("m0", "m3", "m4")
 RESULT = Path(__file__).parent / "results" / "documents.md"
@@ -44,6 +42,21 @@ def as_dense(program: Program) -> Program:
     weights[:, :, 0] = layer.rows.T
     dense = DenseLayer(table, weights, layer.bias, layer.requantise)
     return dataclasses.replace(program, name="words_dense", layers=(dense, *program.layers[1:]))
+
+
+def evidence(core: str, program: Program, documents: sp.csr_matrix, bench: Workbench) -> CoreResult:
+    """Every document through one core; equal to the reference, or no figures."""
+    golden = documents[:4]
+    out = reference.run(program, golden)
+    probabilities = reference.probabilities(program, out.logits)
+    vectors = Golden(
+        golden.toarray(), out.codes, out.saturated, out.scores, out.logits, probabilities, out.labels
+    )
+    sources = emit_c(program, TARGETS["cortex-m"], vectors)
+    result = verify_core(core, sources, program.name, documents, expected(program, documents), bench, probes=64)
+    if not result.good:
+        raise SystemExit(f"{result.title}, {program.name}: {result.status}")
+    return result
 
 
 def main() -> None:
@@ -75,30 +88,15 @@ def main() -> None:
         "|---|---|---|---|---|---|---|",
     ]
     with Workbench() as bench:
-        compiler = arm_compilers()[0]
-        for name in CORES:
-            core = core_named(name)
-            cells = {}
-            for program in (lowered.program, as_dense(lowered.program)):
-                out = reference.run(program, documents[:4])
-                probabilities = reference.probabilities(program, out.logits)
-                vectors = (out.codes, out.saturated, out.scores, out.logits, probabilities, out.labels)
-                sources = emit_c(program, TARGETS["cortex-m"], Golden(documents[:4].toarray(), *vectors))
-                for emulator in reversed(emulators(core)):
-                    try:
-                        got = run_emulated(core, compiler, emulator, sources, program.name, documents, bench, probes=64)
-                    except BoardTooSmall:
-                        continue
-                    break
-                difference = compare(got.outputs, expected(program, documents))
-                if difference is not None:
-                    raise SystemExit(f"{core.title}, {program.name}: {difference}")
-                flash = measure(core, compiler, sources, program.name, bench).flash
-                cells[program.name] = (got.instructions["predict_q"], flash)
-            (sparse, sparse_flash), (dense, dense_flash) = cells["words"], cells["words_dense"]
+        for core in CORES:
+            sparse, dense = (
+                evidence(core, program, documents, bench) for program in (lowered.program, as_dense(lowered.program))
+            )
+            fewer, more = sparse.instructions["predict_q"], dense.instructions["predict_q"]
+            assert fewer and more and sparse.compiler
             lines.append(
-                f"| {core.title} | {compiler.name} {compiler.version} | {sparse.mean:,.0f} ({sparse.least:,} to "
-                f"{sparse.most:,}) | {dense.mean:,.0f} | {dense.mean / sparse.mean:.1f} | {sparse_flash:,} | {dense_flash:,} |"
+                f"| {sparse.title} | {sparse.compiler} | {fewer.mean:,.0f} ({fewer.least:,} to {fewer.most:,}) "
+                f"| {more.mean:,.0f} | {more.mean / fewer.mean:.1f} | {sparse.flash:,} | {dense.flash:,} |"
             )
             print(lines[-1], flush=True)
     RESULT.parent.mkdir(exist_ok=True)

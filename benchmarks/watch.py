@@ -36,12 +36,13 @@ def row(fold: int, seed: int, labels: int, config: TrainConfig, runs: Path) -> d
 
     from kangen.distill.data.registry import load
     from kangen.distill.training import train
+    from kangen.request import DataRequest
 
     torch.set_num_threads(1)
     start = time.monotonic()
     data = load("watch", seed=seed, fold=fold, labels=labels)
     place = runs / f"{identity(config)}-{labels}" / f"fold{fold}-seed{seed}"
-    request = {"name": "watch", "seed": seed, "fold": fold, "labels": labels}
+    request = DataRequest("watch", seed=seed, fold=fold, labels=labels).to_json()
     config = replace(config, seed=seed)
     distilled = train(data, config, place / "sadsd", data_request=request)
     alone = train(data, replace(config, method="labels"), place / "labels", data_request=request)

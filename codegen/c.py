@@ -1,12 +1,12 @@
 """The C emitter: a Program becomes NAME.h, NAME.c and NAME_golden.h.
 
-Everything is worked out here, as numbers and as lines of text; the templates only put them in place, in the order in which
-this file prepares them: checks, scaling, layers, kernels, interface. docs/output-format.md states what the result promises.
+Everything is worked out here, as numbers and as lines of text; the templates only put them in place, in the order in
+which this file prepares them. docs/output-format.md states what the result promises.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,11 +14,12 @@ import numpy as np
 import numpy.typing as npt
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from kangen.codegen.ctext import comment_text, float_literal, number_lines, string_literal, wrapped
-from kangen.codegen.kernels import dense, sparse
-from kangen.codegen.kernels.cost import Cost
+from kangen.codegen.ctext import count, float_literal, number_lines, string_literal, wrapped
+from kangen.codegen.datasheet import alike, data_sheet
+from kangen.codegen.footprint import buffers, cost, scratch_bytes
+from kangen.codegen.kernels import dense
 from kangen.codegen.names import check_name
-from kangen.codegen.program import DenseLayer, Float32s, InputStep, Int8s, Int32s, Layer, Program, SparseLayer
+from kangen.codegen.program import DenseLayer, Float32s, InputStep, Int8s, Int32s, Program, SparseLayer
 from kangen.codegen.targets import Target
 
 __all__ = ["FORMAT", "Golden", "check_name", "cost", "emit_c", "scratch_bytes"]
@@ -51,26 +52,9 @@ def emit_c(program: Program, target: Target, golden: Golden) -> dict[str, bytes]
         keep_trailing_newline=True,
     )
     name = program.name
-    fields = _front(program, target) | _data_sheet(program) | _model(program, target) | _golden(golden)
+    fields = _front(program, target) | data_sheet(program) | _model(program, target) | _golden(golden)
     files = {f"{name}.h": "model.h.j2", f"{name}.c": "model.c.j2", f"{name}_golden.h": "golden.h.j2"}
     return {file: environment.get_template(template).render(fields).encode() for file, template in files.items()}
-
-
-def cost(program: Program) -> list[Cost]:
-    """What each layer costs."""
-    final = len(program.layers) - 1
-    return [_cost(layer, last=number == final) for number, layer in enumerate(program.layers)]
-
-
-def scratch_bytes(program: Program) -> int:
-    """Every array that is on the stack at once while NAME_predict runs."""
-    codes, scores = program.inputs, 4 * program.classes
-    hidden = sum(size for _, size in _buffers(program))
-    return codes + scores + hidden + max(layer.scratch for layer in cost(program))
-
-
-def _cost(layer: Layer, *, last: bool) -> Cost:
-    return dense.cost(layer, last=last) if isinstance(layer, DenseLayer) else sparse.cost(layer, last=last)
 
 
 # ---- What every file says first
@@ -91,91 +75,6 @@ def _front(program: Program, target: Target) -> dict[str, Any]:
     }
 
 
-# ---- NAME.h, the data sheet
-
-
-def _data_sheet(program: Program) -> dict[str, Any]:
-    classes = program.classes
-    return {
-        "summary": f"{_count(program.inputs, 'input')} to {_count(classes, 'class', 'classes')}",
-        "usage": _usage_lines(program),
-        "sizes": _size_lines(program),
-        "layer_table": _layer_lines(program),
-        "input_table": _input_lines(program.input),
-        "class_table": _columns(
-            [("label", "class"), *((str(n), comment_text(text)) for n, text in enumerate(program.class_names))], "rl"
-        ),
-        "score_scale": f"{program.score_scale:.6g}",
-        "logit_scale": f"{program.logit_scale:.6g}",
-        "provenance": _provenance_lines(program),
-    }
-
-
-def _usage_lines(program: Program) -> list[str]:
-    name, macro = program.name, program.name.upper()
-    calls = [
-        (f"float x[{macro}_NUM_INPUTS];", "in the order and the units of INPUTS below"),
-        (f"int label = {name}_predict(x);", f"0 to {program.classes - 1}"),
-        (f"const char *text = {name}_class_names[label];", ""),
-    ]
-    return [f'#include "{name}.h"', "", *_columns(calls, "ll")]
-
-
-def _size_lines(program: Program) -> list[str]:
-    costs = cost(program)
-    scaling = 0 if _alike(program.input) else 8 * program.inputs
-    weights = sum(item.weights for item in costs)
-    tables = sum(item.tables for item in costs)
-    constants = sum(item.constants for item in costs) + scaling
-    exponentials = program.probability.nbytes
-    rows = [
-        ("weights", weights, ""),
-        ("tables", tables, "sine and cosine"),
-        ("scaling", constants, "biases, multipliers, shifts, offsets, gains"),
-        ("exponentials", exponentials, f"only where {program.name}_probabilities is called"),
-        ("constants", weights + tables + constants + exponentials, "the sum of the above: flash, besides the code"),
-        ("scratch", scratch_bytes(program), "stack, all arrays together; writable memory otherwise: none"),
-    ]
-    return _columns([(label, str(size), note) for label, size, note in rows], "lrl")
-
-
-def _layer_lines(program: Program) -> list[str]:
-    rows = [("layer", "kernel", "inputs", "outputs", "harmonics", "MACs", "weights", "tables", "code step", "bound of a sum")]
-    for number, (layer, scale, item) in enumerate(zip(program.layers, program.code_scales, cost(program), strict=True)):
-        harmonics = str(layer.harmonics) if isinstance(layer, DenseLayer) else "-"
-        sizes = (str(layer.inputs), str(layer.outputs), harmonics, str(item.macs), str(item.weights), str(item.tables))
-        rows.append((str(number), layer.kernel, *sizes, f"{scale:.6g}", str(int(layer.bounds.max()))))
-    return _columns(rows, "rlrrrrrrrr")
-
-
-def _input_lines(step: InputStep) -> list[str]:
-    if _alike(step):
-        offset, gain, low, high = _scaling_row(step, 0)
-        return [
-            f"{_count(len(step.names), 'input')}, all alike: offset {offset}, gain {gain}, range {low} to {high}.",
-            "",
-            *wrapped(f"{n} {comment_text(text)}" for n, text in enumerate(step.names)),
-        ]
-    rows = [("input", "offset", "gain", "lowest", "highest", "name")]
-    rows += [(str(n), *_scaling_row(step, n), comment_text(text)) for n, text in enumerate(step.names)]
-    return _columns(rows, "rrrrrl")
-
-
-def _scaling_row(step: InputStep, n: int) -> tuple[str, str, str, str]:
-    """Offset, gain, and the measurements that the lowest and the highest code stand for."""
-    offset, doubled = float(step.offset[n]), float(step.doubled_gain[n])
-    if doubled == 0:
-        ends = ["any", "any"]  # a constant measurement: every value becomes the zero point
-    else:
-        ends = [f"{end:.6g}" for end in sorted(offset + 2 * (code - step.zero) / doubled for code in (step.lowest, step.highest))]
-    return f"{offset:.9g}", f"{doubled / 2:.9g}", ends[0], ends[1]
-
-
-def _provenance_lines(program: Program) -> list[str]:
-    rows = [(comment_text(key), comment_text(text)) for key, text in sorted(program.provenance.items())]
-    return _columns([*rows, ("program", program.identity)], "ll")
-
-
 # ---- NAME.c
 
 
@@ -187,21 +86,17 @@ def _model(program: Program, target: Target) -> dict[str, Any]:
         "settles": bool(target.cores) and target.dsp != "always",
         "uses_words": uses_dsp or len(dense_layers) < len(program.layers),
         "aligned": f" {program.name.upper()}_ALIGNED" if uses_dsp else "",
-        "scaling": None if _alike(program.input) else _scaling(program.input),
+        "scaling": None if alike(program.input) else _scaling(program.input),
         "step": _input_step(program),
         "layers": (layers := _layers(program)),
         "last": layers[-1],
         "probability": number_lines(program.probability),
         "class_literals": [f"{string_literal(text)}," for text in program.class_names],
         "steps": _dense_steps(dense_layers),
+        "sparse": _sparse_kernel(program),
         "dense_kernels": _dense_kernels(dense_layers),
-        "buffers": [{"name": name, "size": size} for name, size in _buffers(program)],
+        "buffers": [{"name": name, "size": size} for name, size in buffers(program)],
     }
-
-
-def _alike(step: InputStep) -> bool:
-    """One scaling for every input needs no table of them."""
-    return bool((step.offset == step.offset[0]).all() and (step.doubled_gain == step.doubled_gain[0]).all())
 
 
 def _scaling(step: InputStep) -> dict[str, list[str]]:
@@ -212,10 +107,12 @@ def _scaling(step: InputStep) -> dict[str, list[str]]:
 
 
 def _input_step(program: Program) -> dict[str, str]:
-    step, alike = program.input, _alike(program.input)
+    step, same = program.input, alike(program.input)
     return {
-        "offset": _operand(float_literal(step.offset[0])) if alike else f"{program.name}_offset[input]",
-        "doubled_gain": _operand(float_literal(step.doubled_gain[0])) if alike else f"{program.name}_doubled_gain[input]",
+        "offset": _operand(float_literal(step.offset[0])) if same else f"{program.name}_offset[input]",
+        "doubled_gain": _operand(float_literal(step.doubled_gain[0]))
+        if same
+        else f"{program.name}_doubled_gain[input]",
         "low": float_literal(np.float32(2 * (step.lowest - step.zero) - 1)),
         "high": float_literal(np.float32(2 * (step.highest - step.zero) + 1)),
         "lowest": str(step.lowest),
@@ -227,7 +124,7 @@ def _input_step(program: Program) -> dict[str, str]:
 
 def _layers(program: Program) -> list[dict[str, Any]]:
     """Data and calls of each layer, in the order of running."""
-    buffers = [name for name, _ in _buffers(program)]
+    names = [name for name, _ in buffers(program)]
     final = len(program.layers) - 1
     views = []
     for number, (layer, item) in enumerate(zip(program.layers, cost(program), strict=True)):
@@ -238,10 +135,10 @@ def _layers(program: Program) -> list[dict[str, Any]]:
                 "kernel": layer.kernel,
                 "inputs": layer.inputs,
                 "outputs": layer.outputs,
-                "summary": f"{layer.kernel}, {_count(layer.inputs, 'input')}, {_count(layer.outputs, 'output')}",
+                "summary": f"{layer.kernel}, {count(layer.inputs, 'input')}, {count(layer.outputs, 'output')}",
                 "last": number == final,
-                "source": "codes" if number == 0 else buffers[(number - 1) % 2],
-                "destination": "scores" if number == final else buffers[number % 2],
+                "source": "codes" if number == 0 else names[(number - 1) % 2],
+                "destination": "scores" if number == final else names[number % 2],
                 "weight_bytes": item.weights,
                 "table_bytes": item.tables,
                 "bias": number_lines(layer.bias),
@@ -285,26 +182,26 @@ def _sparse_layer(layer: SparseLayer) -> dict[str, Any]:
 
 def _dense_steps(layers: Sequence[DenseLayer]) -> list[dict[str, Any]]:
     """How one feature word meets the weights of a panel, for each width of panel that occurs."""
-    views = []
-    registers = ["first", "second"]
-    for outputs in sorted({len(panel) for layer in layers for panel in dense.panels(layer)}, reverse=True):
-        views.append(
-            {
-                "outputs": outputs,
-                "each": "one output" if outputs == 1 else f"each of {outputs} outputs",
-                "settled": ", ".join(f'"+r"((sums)[{n}])' for n in range(outputs)),
-                "registers": registers[:outputs],
-                "registers_out": ", ".join(f'[{word}] "=&h"({word})' for word in registers[:outputs]),
-                "sums_out": ", ".join(f'[sum{n}] "+&r"(sums[{n}])' for n in range(outputs)),
-                "loads": _loads(outputs),
-                "lanes": [
-                    {"feature": n, "weights": [(sum_, dense.WORD * sum_ + n) for sum_ in range(outputs)]}
-                    for n in range(dense.WORD)
-                ],
-                "weight_bytes": dense.WORD * outputs,
-            }
-        )
-    return views
+    widths = {len(panel) for layer in layers for panel in dense.panels(layer)}
+    return [_dense_step(outputs) for outputs in sorted(widths, reverse=True)]
+
+
+def _dense_step(outputs: int) -> dict[str, Any]:
+    registers = ["first", "second"][:outputs]
+    return {
+        "outputs": outputs,
+        "each": "one output" if outputs == 1 else f"each of {outputs} outputs",
+        "settled": ", ".join(f'"+r"((sums)[{n}])' for n in range(outputs)),
+        "registers": registers,
+        "registers_out": ", ".join(f'[{word}] "=&h"({word})' for word in registers),
+        "sums_out": ", ".join(f'[sum{n}] "+&r"(sums[{n}])' for n in range(outputs)),
+        "loads": _loads(outputs),
+        "lanes": [
+            {"feature": n, "weights": [(output, dense.WORD * output + n) for output in range(outputs)]}
+            for n in range(dense.WORD)
+        ],
+        "weight_bytes": dense.WORD * outputs,
+    }
 
 
 def _loads(outputs: int) -> list[dict[str, Any]]:
@@ -324,9 +221,9 @@ def _dense_kernels(layers: Sequence[DenseLayer]) -> list[dict[str, Any]]:
         {
             "name": f"{outputs}x{row_words}",
             "outputs": outputs,
-            "outputs_text": _count(outputs, "output"),
+            "outputs_text": count(outputs, "output"),
             "words": row_words,
-            "words_text": _count(row_words, "word"),
+            "words_text": count(row_words, "word"),
             "row_bytes": row_words * dense.WORD,
             "looped": row_words > UNROLLED_WORDS,
             "unrolled": range(row_words),
@@ -336,11 +233,17 @@ def _dense_kernels(layers: Sequence[DenseLayer]) -> list[dict[str, Any]]:
     ]
 
 
-def _buffers(program: Program) -> list[tuple[str, int]]:
-    """Hidden codes go back and forth between two buffers."""
-    widths = [layer.outputs for layer in program.layers[:-1]]
-    names = ["hidden"] if len(widths) == 1 else ["hidden_even", "hidden_odd"]
-    return [(name, max(widths[n::2])) for n, name in enumerate(names) if widths[n::2]]
+def _sparse_kernel(program: Program) -> dict[str, Any] | None:
+    """Only a first layer can be sparse."""
+    layer = program.layers[0]
+    if not isinstance(layer, SparseLayer):
+        return None
+    whole = layer.outputs - layer.outputs % 4
+    return {"outputs": layer.outputs, "whole": whole, "rest": range(whole, layer.outputs)}
+
+
+def _operand(literal: str) -> str:
+    return f"({literal})" if literal.startswith("-") else literal
 
 
 # ---- NAME_golden.h
@@ -360,25 +263,3 @@ def _golden(golden: Golden) -> dict[str, Any]:
             "labels": number_lines(golden.labels),
         },
     }
-
-
-# ---- Words and columns
-
-
-def _count(number: int, one: str, many: str = "") -> str:
-    return f"{number} {one}" if number == 1 else f"{number} {many or one + 's'}"
-
-
-def _operand(literal: str) -> str:
-    return f"({literal})" if literal.startswith("-") else literal
-
-
-def _columns(rows: Iterable[Sequence[str]], sides: str) -> list[str]:
-    """Rows as aligned text; ``sides`` says l or r for each column."""
-    rows = list(rows)
-    widths = [max(len(row[n]) for row in rows) for n in range(len(sides))]
-    cells = [
-        [text.ljust(width) if side == "l" else text.rjust(width) for text, width, side in zip(row, widths, sides, strict=True)]
-        for row in rows
-    ]
-    return ["  ".join(row).rstrip() for row in cells]

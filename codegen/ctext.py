@@ -46,5 +46,9 @@ def comment_text(text: str) -> str:
     return ascii_text.replace("*/", "* /").replace("/*", "/ *").replace("??", "? ?")
 
 
+def count(number: int, one: str, many: str = "") -> str:
+    return f"{number} {one}" if number == 1 else f"{number} {many or one + 's'}"
+
+
 def _plain(byte: int) -> bool:
     return 32 <= byte < 127 and chr(byte) not in '"\\?'

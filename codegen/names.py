@@ -8,24 +8,29 @@ from kangen.distill.errors import InputError
 
 LONGEST = 40
 
-C_KEYWORDS = """
-    alignas alignof auto bool break case char const constexpr continue default do double else enum extern false float for
-    goto if inline int long nullptr register restrict return short signed sizeof static static_assert struct switch
-    thread_local true typedef typeof typeof_unqual union unsigned void volatile while asm fortran
-""".split()
 
-CPP_KEYWORDS = """
+def _words(text: str) -> list[str]:
+    return text.split()
+
+
+C_KEYWORDS = _words("""
+    alignas alignof auto bool break case char const constexpr continue default do double else enum extern false float
+    for goto if inline int long nullptr register restrict return short signed sizeof static static_assert struct switch
+    thread_local true typedef typeof typeof_unqual union unsigned void volatile while asm fortran
+""")
+
+CPP_KEYWORDS = _words("""
     and and_eq bitand bitor catch char8_t char16_t char32_t class co_await co_return co_yield compl concept consteval
     constinit const_cast decltype delete dynamic_cast explicit export friend mutable namespace new noexcept not not_eq
     operator or or_eq private protected public reinterpret_cast requires static_cast template this throw try typeid
     typename using virtual wchar_t xor xor_eq final override import module
-""".split()
+""")
 
 # NAME.h would hide the header of the C library.
-C_HEADERS = """
+C_HEADERS = _words("""
     assert complex ctype errno fenv float inttypes iso646 limits locale math setjmp signal stdalign stdarg stdatomic
     stdbit stdbool stdckdint stddef stdint stdio stdlib stdnoreturn string tgmath threads time uchar wchar wctype
-""".split()
+""")
 
 # Windows opens a device instead of a file.
 DEVICES = ["aux", "con", "nul", "prn", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 @dataclass(frozen=True)
 class Target:
     """``dsp``: the two-MACs-an-instruction path is left out, used where the compiler offers it, or insisted on.
-    ``multiply``: the high multiply of requantising from one 64-bit product, from 16-bit pieces, or as the core has it."""
+    ``multiply``: requantising multiplies by one 64-bit product, by 16-bit pieces, or by what the core has."""
 
     name: str
     summary: str

@@ -21,7 +21,7 @@ class TrainConfig:
     method: str = "sadsd"
     teacher: str = "sage"
     hidden: tuple[int, ...] = (32,)
-    harmonics: int = 4
+    harmonics: int = 3
     seed: int = 0
     teachers: int = 4  # seeds of the teacher whose predictions are averaged; the first one is "the teacher"
     teacher_hidden: int = 64
@@ -29,14 +29,14 @@ class TrainConfig:
     teacher_epochs: int = 200
     teacher_learning_rate: float = 0.01
     teacher_weight_decay: float = 5e-4
-    epochs: int = 200
+    epochs: int = 60
     patience: int = 100  # epochs without a better score on the validation nodes
-    batch: int = 8192  # student nodes a step; smaller data sets go through at once
+    batch: int = 512  # nodes a step of the student's; a smaller data set goes through at once
     learning_rate: float = 0.01
-    weight_decay: float = 5e-4
+    weight_decay: float = 0.1  # decoupled, as in AdamW
     dropout: float = 0.0
     base: float = 0.5  # the student's first frequency, in radians per standard deviation
-    noise: float = 0.2  # of the student's inputs, in standard deviations; the part of words left out of binary data
+    noise: float = 0.5  # of the student's inputs, in standard deviations; the part of words left out of binary data
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "hidden", tuple(self.hidden))
@@ -74,7 +74,8 @@ def recommended(data: NodeData, **changes: Any) -> TrainConfig:
     """The configuration that suits the data; ``changes`` that are None count as not given."""
     settings: dict[str, Any] = {}
     if not data.standardise:  # word counts on a citation or purchase graph
-        settings = {"teacher": "gcn", "hidden": (64,), "dropout": 0.5, "noise": 0.3}
+        settings = {"teacher": "gcn", "hidden": (64,), "dropout": 0.3, "noise": 0.0, "weight_decay": 5e-4}
+        settings |= {"batch": 8192, "epochs": 200}
     return TrainConfig(**settings | {name: value for name, value in changes.items() if value is not None})
 
 

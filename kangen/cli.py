@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -34,7 +35,7 @@ class Kangen(click.Group):
         try:
             return super().invoke(ctx)
         except (KeyboardInterrupt, click.Abort) as error:
-            raise Stopped from error
+            raise Stopped(ctx.invoked_subcommand) from error
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         return list(self.commands)  # in the order in which they are used
@@ -168,6 +169,9 @@ def targets() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; every failure is one line on stderr and an exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # an arrow that a terminal cannot show is no reason to fail
     try:
         cli.main(args=None if arguments is None else list(arguments), prog_name="kangen", standalone_mode=False)
         sys.stdout.flush()
@@ -175,8 +179,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(str(error), error.exit_code)
     except click.ClickException as error:
         return _fail(_usage(error), 2)
-    except (Stopped, KeyboardInterrupt):
-        return _fail("stopped; the same command goes on where training stopped", INTERRUPTED)
+    except (Stopped, KeyboardInterrupt) as error:
+        trains = error.args in (("train",), ("build",))
+        comfort = "the same command goes on where training stopped" if trains else "nothing is left half-written"
+        return _fail(f"stopped; {comfort}", INTERRUPTED)
     except (BrokenPipeError, SystemExit):  # click leaves with the latter when a pipe closes, and only then
         sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 - so that the interpreter's last flush is quiet
         return BROKEN_PIPE

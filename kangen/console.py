@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.syntax import Syntax
-from rich.table import Table
+from rich.table import Column, Table
 
 PLAIN_WIDTH = 120  # of a pipe or a log file, which have none
 
@@ -46,11 +46,11 @@ def progress() -> Iterator[Report]:
         lines.close()
         return
     columns = (
-        TextColumn("{task.description:<28}", style="bold"),
-        BarColumn(bar_width=28, complete_style="cyan", finished_style="green"),
-        TextColumn("{task.percentage:>3.0f} %"),
-        TimeRemainingColumn(compact=True, elapsed_when_finished=True),
-        TextColumn("{task.fields[text]}", style="dim"),
+        TextColumn("{task.description}", style="bold", table_column=Column(no_wrap=True, min_width=20)),
+        BarColumn(bar_width=16, complete_style="cyan", finished_style="green"),
+        TextColumn("{task.percentage:>3.0f} %", table_column=Column(no_wrap=True, min_width=5)),
+        TimeRemainingColumn(compact=True, elapsed_when_finished=True, table_column=Column(no_wrap=True, min_width=5)),
+        TextColumn("{task.fields[text]}", style="dim", table_column=Column(no_wrap=True, overflow="ellipsis")),
     )
     with Progress(*columns, console=out) as bars:
         tasks: dict[str, TaskID] = {}

@@ -36,7 +36,11 @@ def check_free(place: Path) -> None:
     manifest = manifest_path(place)
     if manifest is None:
         raise InputError(f"{place} exists and is not a kangen build; choose another --out or --name, or move it away")
-    foreign = sorted(set(found) - {manifest.name, *read_manifest(place)["files"]})
+    try:
+        known = {manifest.name, *read_manifest(place)["files"]}
+    except InputError as error:
+        raise InputError(f"{place} cannot be replaced: {manifest} is damaged; move the folder away") from error
+    foreign = sorted(set(found) - known)
     if foreign:
         raise InputError(
             f"{place} holds '{foreign[0]}', which kangen did not write and a new build would delete; move it away"

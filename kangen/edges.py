@@ -16,6 +16,7 @@ Floats = npt.NDArray[np.float64]
 
 CODES = np.arange(-128, 128)
 ROWS = 1024  # samples that the density of codes is taken from
+WORDS, MAP_OUTPUTS = 16, 64
 PER_INPUT = 2  # edges of one input shown at most, so that a picture has more than one story
 
 
@@ -29,7 +30,14 @@ class Edge:
     quantised: Floats  # as the integers compute it, in the unit of the output
     smooth: Floats  # the same function before rounding
     density: Floats  # how often each code occurs in the samples; all equal where there are none
-    influence: float  # how much the function varies over those occurrences
+
+
+@dataclass(frozen=True)
+class WordMap:
+    """A layer of inputs that are 0 or 1, where an edge is one number: what a 1 adds to every output."""
+
+    words: tuple[str, ...]
+    adds: Floats  # [words, outputs]
 
 
 @dataclass(frozen=True)
@@ -38,7 +46,8 @@ class LayerEdges:
     x_unit: str
     y_unit: str
     total: int
-    strongest: tuple[Edge, ...]
+    strongest: tuple[Edge, ...]  # empty where there is a map
+    map: WordMap | None = None
 
 
 def input_zero(program: Program, number: int) -> int:
@@ -69,7 +78,8 @@ def strongest_edges(program: Program, count: int, samples: Samples | None = None
         density = _density(layer, codes[number] if codes else None, program)
         influence = _influence(layer, density) * output_unit(program, number)[:, None]
         edges = samples.edges.get(number) if samples else None
-        chosen = _pick(influence, count)
+        words = _word_map(program, layer, influence) if isinstance(layer, SparseLayer) else None
+        chosen = [] if words else _pick(influence, count)
         found.append(
             LayerEdges(
                 number=number,
@@ -77,8 +87,11 @@ def strongest_edges(program: Program, count: int, samples: Samples | None = None
                 y_unit="logits" if number == len(program.layers) - 1 else "radians",
                 total=layer.inputs * layer.outputs,
                 strongest=tuple(
-                    _edge(program, number, j, i, density[i], float(influence[j, i]), edges) for j, i in chosen
+                    _edge(program, number, layer, j, i, density[i], edges)
+                    for j, i in chosen
+                    if isinstance(layer, DenseLayer)
                 ),
+                map=words,
             )
         )
     return found
@@ -137,10 +150,18 @@ def _pick(influence: Floats, count: int) -> list[tuple[int, int]]:
     return chosen
 
 
+def _word_map(program: Program, layer: SparseLayer, influence: Floats) -> WordMap:
+    """The inputs that move the outputs most, and those outputs that they move most, where there are many."""
+    words = np.argsort(-influence.max(axis=0), kind="stable")[:WORDS]
+    outputs = np.sort(np.argsort(-influence[:, words].max(axis=1), kind="stable")[:MAP_OUTPUTS])
+    adds = layer.rows[np.ix_(words, outputs)] * output_unit(program, 0)[outputs]
+    return WordMap(tuple(program.input.names[i] for i in words), np.asarray(adds, dtype=np.float64))
+
+
 def _edge(
-    program: Program, number: int, j: int, i: int, density: Floats, influence: float, edges: FloatEdges | None
+    program: Program, number: int, layer: DenseLayer, j: int, i: int, density: Floats, edges: FloatEdges | None
 ) -> Edge:
-    layer, step = program.layers[number], program.input
+    step = program.input
     unit = output_unit(program, number)[j]
     zero = input_zero(program, number)
     u = program.code_scales[number] * (CODES - zero).astype(np.float64)
@@ -149,25 +170,19 @@ def _edge(
         x = float(step.offset[i]) + 2 * (CODES - zero) / gain if gain else np.zeros(256)
     else:
         x = u
-    if isinstance(layer, SparseLayer):
-        x = np.array([0.0, 1.0])
-        quantised = x * layer.rows[i, j] * unit
-        smooth, density = quantised, density[128:130]
+    if edges is None:
+        # 127 stands for a sine of 1 in the table.
+        frequency, weights = fitted_frequency(layer, u), layer.weights[j, i] * unit * 127.0
     else:
-        quantised = layer.table.astype(np.float64) @ layer.weights[j, i].astype(np.float64) * unit
-        if edges is None:
-            frequency, weights = fitted_frequency(layer, u), layer.weights[j, i] * unit * 127.0
-        else:
-            frequency, weights = edges.frequency.astype(np.float64), edges.weights[j, i].astype(np.float64)
-        angle = u[:, None] * frequency
-        smooth = np.stack((np.cos(angle), np.sin(angle)), axis=-1).reshape(256, -1) @ weights
+        frequency, weights = edges.frequency.astype(np.float64), edges.weights[j, i].astype(np.float64)
+    angle = u[:, None] * frequency
+    smooth = np.stack((np.cos(angle), np.sin(angle)), axis=-1).reshape(256, -1) @ weights
     last = number == len(program.layers) - 1
     return Edge(
         source=step.names[i] if number == 0 else f"hidden {i}",
         target=program.class_names[j] if last else f"hidden {j}",
         x=np.asarray(x, dtype=np.float64),
-        quantised=np.asarray(quantised, dtype=np.float64),
+        quantised=layer.table.astype(np.float64) @ layer.weights[j, i].astype(np.float64) * unit,
         smooth=np.asarray(smooth, dtype=np.float64),
         density=density,
-        influence=influence,
     )

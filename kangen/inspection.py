@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from kangen.codegen.datasheet import alike
+from kangen.codegen.footprint import cost
 from kangen.codegen.program import ACCUMULATOR_MAX, DenseLayer, Layer, Program
 from kangen.distill.files import write_atomic
 from kangen.edges import input_zero
@@ -53,6 +55,7 @@ class Inspection:
 
 def layer_facts(program: Program, number: int) -> LayerFacts:
     layer: Layer = program.layers[number]
+    costs = cost(program)[number]
     ratio = layer.requantise.multiplier / np.exp2(31.0 + layer.requantise.shift)
     return LayerFacts(
         number=number,
@@ -63,10 +66,10 @@ def layer_facts(program: Program, number: int) -> LayerFacts:
         code_scale=program.code_scales[number],
         code_zero=input_zero(program, number),
         requantise=(float(ratio.min()), float(ratio.max())),
-        weight_bytes=layer.weights.nbytes if isinstance(layer, DenseLayer) else layer.rows.nbytes,
-        table_bytes=layer.table.nbytes if isinstance(layer, DenseLayer) else 0,
-        other_bytes=layer.bias.nbytes + layer.requantise.multiplier.nbytes + layer.requantise.shift.nbytes,
-        macs=layer.macs,
+        weight_bytes=costs.weights,
+        table_bytes=costs.tables,
+        other_bytes=costs.constants,
+        macs=costs.macs,
         bound=int(layer.bounds.max()),
     )
 
@@ -81,7 +84,9 @@ def byte_breakdown(program: Program) -> dict[str, int]:
     parts = {f"layer {f.number} weights": f.weight_bytes for f in facts}
     parts |= {f"layer {f.number} sine table": f.table_bytes for f in facts if f.table_bytes}
     parts["biases and multipliers"] = sum(f.other_bytes for f in facts)
-    parts["input scaling"] = program.input.offset.nbytes + program.input.doubled_gain.nbytes
+    step = program.input
+    if not alike(step):  # one for all needs no table
+        parts["input scaling"] = step.offset.nbytes + step.doubled_gain.nbytes
     parts["probability table"] = program.probability.nbytes
     return dict(sorted(parts.items(), key=lambda part: -part[1]))
 

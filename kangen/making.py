@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from kangen import __version__, directory
 from kangen.codegen.c import Golden, emit_c
+from kangen.codegen.footprint import scratch_bytes
 from kangen.codegen.program import Float32s, Int32s, Program
 from kangen.codegen.targets import TARGETS
 from kangen.console import Report
@@ -134,7 +135,7 @@ def _provenance(run: Run, data: NodeData) -> dict[str, str]:
 
 def _samples(student: Student, data: NodeData, lowered: Lowered) -> Samples:
     # Measurements are kept whole; documents, wide and sparse, by their test rows.
-    kept = data.test if data.sparse else np.ones(data.nodes, dtype=np.bool_)
+    kept = data.test if data.sparse and data.test.any() else np.ones(data.nodes, dtype=np.bool_)
     x = data.rows(kept)
     edges = {}
     for number, layer in enumerate(lowered.folded.layers):
@@ -192,6 +193,7 @@ def _manifest(run: Run, data: NodeData, lowered: Lowered, samples: Samples, targ
             "classes": program.classes,
             "class_names": list(program.class_names),
             "macs": program.macs,
+            "scratch_bytes": scratch_bytes(program),
             "constant_bytes": sum(parts.values()),
             "bytes": parts,
             "layers": [layer_json(facts) for facts in inspection(program).layers],

@@ -55,7 +55,9 @@ _TRAINING: tuple[Callable[[Any], Any], ...] = (
         "--harmonics", type=click.IntRange(1, MOST_HARMONICS), metavar="K", help="Harmonics of every edge function."
     ),
     click.option("--epochs", type=click.IntRange(1), metavar="N", help="At most so many epochs of each network."),
-    click.option("--run", type=FOLDER, metavar="DIR", help="Where training is kept. [default: runs/NAME]"),
+    click.option(
+        "--run", type=FOLDER, metavar="DIR", help="'train' writes it, 'build' reuses it. [default: runs/NAME]"
+    ),
 )
 
 

@@ -15,7 +15,7 @@ from kangen.codegen.program import Int32s, Program
 from kangen.console import count, share
 from kangen.edges import strongest_edges
 from kangen.inspection import byte_breakdown
-from kangen.pictures import edges_svg
+from kangen.pictures import captions, edges_svg
 from kangen.runtimes import reference
 from kangen.samples import Samples
 from kangen.tables import (
@@ -74,12 +74,14 @@ def _lead(program: Program) -> str:
 
 def _figures(manifest: Mapping[str, Any]) -> list[dict[str, str]]:
     accuracy, model, verified = manifest["accuracy"], manifest["model"], manifest["verification"]
+    sparse = "sparse" in manifest["choices"]["kernels"]
+    work = "additions and multiplications at most, were every input 1" if sparse else "multiply-adds an answer"
     found = [
         {"value": share(accuracy["teacher"]["test"]), "label": "teacher, test rows", "mood": ""},
         {"value": share(accuracy["student"]["test"]), "label": "student in float", "mood": ""},
         {"value": share(accuracy["int8"]["test"]), "label": "student in int8, as it runs", "mood": ""},
         {"value": f"{model['constant_bytes'] / 1024:,.1f} KB", "label": "weights and tables", "mood": ""},
-        {"value": count(model["macs"]), "label": "multiply-adds an answer", "mood": ""},
+        {"value": count(model["macs"]), "label": work, "mood": ""},
     ]
     if verified:
         checks = verified["checks"]
@@ -94,12 +96,9 @@ def _figures(manifest: Mapping[str, Any]) -> list[dict[str, str]]:
 
 def _pictures(program: Program, samples: Samples) -> list[dict[str, Any]]:
     return [
-        {
-            "title": f"Layer {layer.number}: the {len(layer.strongest)} strongest of {layer.total:,} edges",
-            "caption": f"across: the input, {layer.x_unit}; upwards: what it adds to the output, in {layer.y_unit}",
-            "svg": Markup(edges_svg(layer)),  # noqa: S704 - drawn here
-        }
+        {"title": title, "caption": caption, "svg": Markup(edges_svg(layer))}  # noqa: S704 - drawn here
         for layer in strongest_edges(program, EDGES, samples)
+        for title, caption in [captions(layer)]
     ]
 
 
@@ -207,7 +206,7 @@ def _verification(found: Mapping[str, Any] | None) -> dict[str, Any] | None:
         "columns": VERIFICATION_COLUMNS,
         "left": VERIFICATION_LEFT,
         "legend": VERIFICATION_LEGEND,
-        "rows": verification_rows(found),
+        "targets": verification_rows(found),
         "notes": notes,
     }
 

@@ -68,8 +68,10 @@ class DataRequest:
 
         report("reading the data", 0, 1)
         folder = root or self.root
+        name = Path(self.name)
         data = registry.load(
-            self.name,
+            # Messages name the file as it is reached from here.
+            str(name.relative_to(Path.cwd())) if name.is_absolute() and name.is_relative_to(Path.cwd()) else self.name,
             label=self.label,
             group=self.group,
             root=None if folder is None else Path(folder),

@@ -10,7 +10,7 @@ from rich.markup import escape
 
 from kangen.codegen.program import SparseLayer
 from kangen.console import c_snippet, console, count, share, table
-from kangen.evidence import Verification
+from kangen.evidence import HOST, Verification
 from kangen.inspection import Inspection, byte_breakdown
 from kangen.making import Build
 from kangen.report import use_in_c
@@ -83,7 +83,11 @@ def print_verification(result: Verification) -> None:
     out = console()
     found = result.to_json()
     out.print()
-    out.print(_fitting(verification_rows(found)))
+    for target, rows in verification_rows(found).items():
+        for part in ([row for row in rows if row[0] == HOST], [row for row in rows if row[0] != HOST]):
+            if part:
+                out.print(_fitting(target, part))
+                out.print()
     out.print(f"[dim]{VERIFICATION_LEGEND}[/]")
     for line in verification_notes(found):
         out.print(f"[dim]{escape(line)}[/]", soft_wrap=True)
@@ -101,12 +105,14 @@ def print_verification(result: Verification) -> None:
         out.print(f"See: {escape(str(result.directory / 'REPORT.html'))}", soft_wrap=True)
 
 
-def _fitting(rows: list[tuple[str, ...]]) -> Any:
-    """The table without the columns that say nothing here."""
-    used = [n for n in range(len(VERIFICATION_COLUMNS)) if any(row[n] != "–" for row in rows)]
+def _fitting(target: str, rows: list[tuple[str, ...]]) -> Any:
+    """The table without the columns that say nothing here; what all rows share stands in the title."""
+    shared = [n for n in VERIFICATION_LEFT if n and len({row[n] for row in rows}) == 1]
+    title = ", ".join([target, *(rows[0][n] for n in shared)])
+    used = [n for n in range(len(VERIFICATION_COLUMNS)) if n not in shared and any(row[n] != "–" for row in rows)]
     columns = [VERIFICATION_COLUMNS[n] for n in used]
     left = [at for at, n in enumerate(used) if n in VERIFICATION_LEFT]
-    return table("", columns, [[row[n] for n in used] for row in rows], left=left)
+    return table(escape(title), columns, [[row[n] for n in used] for row in rows], left=left)
 
 
 def print_inspection(found: Inspection, picture: Path | None) -> None:

@@ -69,16 +69,18 @@ def layer_rows(program: Program) -> list[tuple[str, ...]]:
     return rows
 
 
-def verification_rows(found: Mapping[str, Any]) -> list[tuple[str, ...]]:
-    """A line for each run. Instructions and stack are those of one answer, from codes and from floats."""
-    several = len({check["target"] for check in found["checks"]}) > 1
-    return [_row(check, several) for check in found["checks"]]
+def verification_rows(found: Mapping[str, Any]) -> dict[str, list[tuple[str, ...]]]:
+    """For each target, a line for each run. Instructions and stack are those of one answer."""
+    targets: dict[str, list[tuple[str, ...]]] = {}
+    for check in found["checks"]:
+        targets.setdefault(check["target"], []).append(_row(check))
+    return targets
 
 
-def _row(check: Mapping[str, Any], several: bool) -> tuple[str, ...]:
+def _row(check: Mapping[str, Any]) -> tuple[str, ...]:
     instructions = check["instructions"] or {}
     return (
-        f"{check['core']} ({check['target']})" if several else check["core"],
+        check["core"],
         f"{check['compiler'].replace('arm-none-eabi-', 'arm-')} {check['level']}",
         check["emulator"],
         "✗" if check["difference"] is not None else f"✓ {check['rows']:,}",

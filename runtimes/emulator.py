@@ -10,6 +10,7 @@ from kangen.runtimes.elf import Image
 
 INPUT, OUTPUT, FAULT = "input.bin", "output.bin", "fault.bin"
 EXIT_FAULT, EXIT_FILE, EXIT_STACK = 70, 71, 72
+TOO_DEEP = "the model used more stack than its header declares, and 2 KB more"
 _KINDS = {3: "hard fault", 4: "memory fault", 5: "bus fault", 6: "usage fault", 7: "secure fault"}
 
 
@@ -34,7 +35,7 @@ def check_exit(code: int, image: Image, folder: Path, detail: str = "") -> None:
         registers = f" (CFSR 0x{status:08x})" if status else ""
         raise stopped(image, pc, _KINDS.get(kind, f"exception {kind}") + registers)
     if code == EXIT_STACK:
-        raise EmulationError("the model used more stack than its header declares, and 2 KB more")
+        raise EmulationError(TOO_DEEP)
     if code == EXIT_FILE:
         raise EmulationError("the harness could not read its rows or write its records; free some disk space")
     raise EmulationError(f"the emulator left with status {code}{': ' + detail if detail else ''}")

@@ -153,13 +153,16 @@ def verify_cores(
     emulator: str | None = None,
 ) -> Iterator[CoreResult]:
     """One result for each core, in order, as they come; as many at once as this machine has processors."""
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+    pool = ThreadPoolExecutor(os.cpu_count() or 1)
+    try:
         waiting = [
             pool.submit(verify_core, core, sources, name, x, wanted, bench, compiler=compiler, emulator=emulator)
             for core in names
         ]
         for future in waiting:
             yield future.result()
+    finally:
+        pool.shutdown(cancel_futures=True)  # after an interruption, the cores that wait are not started
 
 
 def _run(

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kangen.distill.errors import InputError
 from kangen.runtimes.harness import check_sources, harness_files
 from kangen.runtimes.records import Observed, Rows, batches, check_width, from_records, record_type
 from kangen.runtimes.toolchains import (
@@ -128,10 +127,3 @@ def run_sanitised(
     if finished.returncode != 0:
         finding = first_line(finished.stderr) if finished.stderr else f"stopped with status {finished.returncode}"
     return SanitiserReport(compiler.tool, checks, x.shape[0], finding)
-
-
-def compiler_named(name: str) -> Compiler:
-    """A host compiler by the name that users give: gcc, clang or zig."""
-    if name not in ("gcc", "clang", "zig"):
-        raise InputError(f"unknown compiler '{name}': known: gcc, clang, zig")
-    return choose(host_compilers(), name, HOST_CURE)

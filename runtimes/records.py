@@ -15,7 +15,7 @@ from kangen.distill.errors import InputError
 from kangen.runtimes import reference
 from kangen.runtimes.reference import Outputs
 
-Rows: TypeAlias = Float32s | Any  # a scipy CSR matrix where inputs are sparse
+Rows: TypeAlias = Any  # float32 [rows, inputs]: an array, or a scipy CSR matrix where most inputs are zero
 
 
 @dataclass(frozen=True)

@@ -165,9 +165,9 @@ class Workbench:
         return Path(tempfile.mkdtemp(prefix=f"{prefix}-", dir=self._folder.name))
 
     def build(
-        self, compiler: Compiler, files: Mapping[str, bytes], arguments: Sequence[str], product: str | None
+        self, compiler: Compiler, files: Mapping[str, bytes], arguments: Sequence[str], product: str
     ) -> tuple[Path, str]:
-        """Run the compiler among ``files``; its product (with None, nothing is kept) and what it printed.
+        """Run the compiler among ``files``; its product, and what it printed.
 
         Raises CompileError with the first complaint when it fails.
         """
@@ -175,19 +175,16 @@ class Workbench:
         for name in sorted(files):
             digest.update(f"{name} {len(files[name])} ".encode() + files[name])
         folder = Path(self._folder.name) / digest.hexdigest()[:24]
-        made = folder / (product or "done")
+        made = folder / product
         if made.exists():
             return made, (folder / "messages").read_text()
         folder.mkdir(exist_ok=True)
         for name, content in files.items():
             (folder / name).write_bytes(content)
-        output = () if product is None else ("-o", product)
-        finished = run_child((*compiler.command, *arguments, *output), cwd=folder)
+        finished = run_child((*compiler.command, *arguments, "-o", product), cwd=folder)
         printed = finished.stderr.decode(errors="replace")
         if finished.returncode != 0:
             shutil.rmtree(folder)
             raise CompileError(f"{compiler.tool}: {first_line(finished.stderr)}", printed)
         (folder / "messages").write_text(printed)
-        if product is None:
-            made.touch()
         return made, printed

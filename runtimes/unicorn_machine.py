@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import importlib.util
 import struct
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import IO, Any
 
 from kangen.runtimes.cores import Board, Core, Region
 from kangen.runtimes.elf import Image
-from kangen.runtimes.emulator import check_exit, stopped
+from kangen.runtimes.emulator import TOO_DEEP, EmulationError, check_exit, stopped
 from kangen.runtimes.toolchains import Tool
 
 # Unicorn has no boards: the memory map is ours, and large enough for every model.
@@ -109,12 +110,17 @@ def run(core: Core, image: Image, folder: Path, limit: float, count: tuple[str, 
     if count:
         counter = _counter(image, count, state.counts, lambda: int(machine.reg_read(arm.UC_ARM_REG_LR)) & ~1)
         machine.hook_add(unicorn.UC_HOOK_BLOCK, counter)
+    # Unicorn's own time limit polls every two microseconds, and doubles the time.
+    watch = threading.Timer(limit, machine.emu_stop)
+    watch.start()
     try:
-        machine.emu_start(reset | 1, _RETURN, timeout=int(limit * 1e6))
+        machine.emu_start(reset | 1, _RETURN)
     except unicorn.UcError as error:
-        pc = machine.reg_read(arm.UC_ARM_REG_PC)
-        raise stopped(image, pc, str(error)) from None
+        if machine.reg_read(arm.UC_ARM_REG_SP) < BOARD.ram.origin:
+            raise EmulationError(TOO_DEEP) from None
+        raise stopped(image, machine.reg_read(arm.UC_ARM_REG_PC), str(error)) from None
     finally:
+        watch.cancel()
         files.close()
     if state.problem is not None:
         raise stopped(image, *state.problem)

@@ -10,17 +10,17 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
+from programs import random_inputs
 
 from kangen.codegen.c import Golden, emit_c
 from kangen.codegen.program import Program
 from kangen.codegen.targets import TARGETS
 from kangen.runtimes import reference
-from programs import random_inputs
 
-STRICT = (
-    "-Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wdouble-promotion -Wcast-align -Wcast-qual -Wsign-conversion -Wundef "
-    "-Werror"
-).split()
+WARNINGS = """
+    all extra pedantic conversion shadow double-promotion cast-align cast-qual sign-conversion undef error
+"""
+STRICT = [f"-W{warning}" for warning in WARNINGS.split()]
 STRICT_C = ["-Wstrict-prototypes", "-Wmissing-prototypes"]
 HOST_COMPILERS = {name: [name] for name in ("gcc", "clang") if shutil.which(name)}
 if find_spec("ziglang"):
@@ -54,18 +54,24 @@ def check(command: list[str], folder: Path) -> None:
 class Model:
     """The functions of the interface, row by row."""
 
-    def __init__(self, program: Program, folder: Path, compiler: list[str], level: str, target: str = "cortex-m") -> None:
+    def __init__(
+        self, program: Program, folder: Path, compiler: list[str], level: str, target: str = "cortex-m"
+    ) -> None:
         self.program = program
         write(program, folder, target)
         library = folder / "model.so"
         source = f"{program.name}.c"
-        check([*compiler, "-std=c99", *STRICT, *STRICT_C, level, "-shared", "-fPIC", source, "-o", library.name], folder)
+        check(
+            [*compiler, "-std=c99", *STRICT, *STRICT_C, level, "-shared", "-fPIC", source, "-o", library.name], folder
+        )
         self.library = ctypes.CDLL(str(library))
 
     def _call(self, function: str, *arrays: np.ndarray) -> int:
         for array in arrays:
             assert array.flags.c_contiguous
-        return int(getattr(self.library, f"{self.program.name}_{function}")(*(ctypes.c_void_p(a.ctypes.data) for a in arrays)))
+        return int(
+            getattr(self.library, f"{self.program.name}_{function}")(*(ctypes.c_void_p(a.ctypes.data) for a in arrays))
+        )
 
     def quantise(self, row: np.ndarray) -> tuple[np.ndarray, int]:
         codes = np.zeros(self.program.inputs, np.int8)

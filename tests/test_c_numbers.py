@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
 from compiled import HOST_COMPILERS, Model, check, write
+from programs import random_inputs, random_program
+
 from kangen.codegen.program import Requantise
 from kangen.runtimes import reference
-from programs import random_inputs, random_program
 
 ANY = next(iter(HOST_COMPILERS.values()), [])
 pytestmark = pytest.mark.skipif(not HOST_COMPILERS, reason="no C compiler on this machine")
@@ -28,7 +28,11 @@ SHAPES = {
     "sparse first layer": random_program((37, 6, 3), 2, binary=True),
     "sparse, nothing else": random_program((21, 5), 1, binary=True),
     "sparse, one input": random_program((1, 4), 1, binary=True),
-    **{f"{outputs} outputs, {k} harmonics": random_program((4, outputs, 2), k) for outputs in range(1, 10) for k in (1, 3)},
+    **{
+        f"{outputs} outputs, {k} harmonics": random_program((4, outputs, 2), k)
+        for outputs in range(1, 10)
+        for k in (1, 3)
+    },
 }
 
 
@@ -98,7 +102,8 @@ def test_codes_round_half_away_from_zero_and_saturate_by_the_rule(tmp_path: Path
     for row, code, count in zip(x, codes, saturated, strict=True):
         given, counted = model.quantise(np.ascontiguousarray(row))
         assert (given[0], counted) == (code[0], count), row
-    assert codes.min() == -128 and codes.max() == 127 and 0 < saturated.sum() < len(x)
+    assert (codes.min(), codes.max()) == (-128, 127)
+    assert 0 < saturated.sum() < len(x)
 
 
 @pytest.mark.parametrize("shift", range(4))
@@ -112,7 +117,7 @@ def test_sparse_codes_may_lie_at_any_address(shift: int, tmp_path: Path) -> None
         room[:] = 1  # what lies around the codes must not count
         room[start : start + program.inputs] = row
         scores, _ = model.scores(room[start : start + program.inputs])
-        np.testing.assert_array_equal(scores, reference.accumulate(program.layers[0], row[None])[0] if len(program.layers) == 1 else reference.run_codes(program, row[None])[0][0])
+        np.testing.assert_array_equal(scores, reference.run_codes(program, row[None])[0][0])
 
 
 def test_ties_go_to_the_lowest_label(tmp_path: Path) -> None:
@@ -135,7 +140,7 @@ def test_the_self_test_passes_and_finds_a_flipped_weight(tmp_path: Path) -> None
     check([*ANY, "probe.c", "main.c", "-o", "good"], tmp_path)
     check(["./good"], tmp_path)
     before, mark, after = files["probe.c"].partition("/* outputs 0..3 */\n    ")
-    (tmp_path / "probe.c").write_text(f"{before}{mark}77{after[after.index(','):]}")
+    (tmp_path / "probe.c").write_text(f"{before}{mark}77{after[after.index(',') :]}")
     check([*ANY, "probe.c", "main.c", "-o", "bad"], tmp_path)
     with pytest.raises(AssertionError):
         check(["./bad"], tmp_path)

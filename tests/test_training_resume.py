@@ -146,7 +146,7 @@ def copy_of(directory: Path, target: Path) -> Path:
 
 
 def test_missing_cut_and_foreign_files_are_named(uninterrupted: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no finished run in .*train it with"):
+    with pytest.raises(InputError, match=r"no finished run in .*train it with"):
         load_run(tmp_path)
     run = copy_of(uninterrupted, tmp_path)
     whole = bits(run)

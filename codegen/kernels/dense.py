@@ -1,8 +1,8 @@
 """The dense kernel: how value tables and weights lie in flash, and what a layer costs.
 
 Features go through the machine four at a time, as the bytes of one aligned word. Weights are packed in panels of four
-outputs (the last panel has one to three when the outputs are no multiple of four); within a panel they lie in the order
-of use: for each input, for each feature word, four bytes of each output. So a feature word is fetched once for the whole
+outputs, the last panel of one to three when the outputs are no multiple of four. Within a panel they lie in the order
+of use: for each input, for each feature word, four bytes of each output. So a feature word is fetched once for a whole
 panel, and the weights are read front to back.
 """
 
@@ -35,7 +35,9 @@ def pack_table(layer: DenseLayer) -> Int8s:
 def pack_weights(layer: DenseLayer) -> list[Int8s]:
     """For each panel [inputs * words, its outputs * 4]: one row is what meets one feature word."""
     padded = _pad(layer.weights, words(layer)).reshape(layer.outputs, -1, WORD)
-    return [padded[panel.start : panel.stop].transpose(1, 0, 2).reshape(-1, len(panel) * WORD) for panel in panels(layer)]
+    return [
+        padded[panel.start : panel.stop].transpose(1, 0, 2).reshape(-1, len(panel) * WORD) for panel in panels(layer)
+    ]
 
 
 def cost(layer: DenseLayer, *, last: bool) -> Cost:

@@ -1,4 +1,4 @@
-"""The sparse kernel: rows as they are, [inputs][outputs]; an input of 1 adds its row, zeros are skipped four at a time."""
+"""The sparse kernel: rows lie as they are, [inputs][outputs]; an input of 1 adds its row, zeros go by fours."""
 
 from __future__ import annotations
 

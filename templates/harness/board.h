@@ -32,9 +32,14 @@ struct vectors {
     void (*handlers[15])(void);
 };
 
+extern const struct vectors harness_vectors;
+
+/* The linker script puts it at the start of RAM, so that what overflows it faults. */
+#define HARNESS_STACK __attribute__((section(".bss.harness_stack")))
+
 /* The vector table: the stack's end, reset, and one trap for every fault. */
 #define HARNESS_VECTORS(end)                                                                                     \
-    __attribute__((section(".vectors"), used)) static const struct vectors vectors = {                           \
+    __attribute__((section(".vectors"), used)) const struct vectors harness_vectors = {                          \
         (end),                                                                                                   \
         {harness_reset, harness_trap, harness_trap, harness_trap, harness_trap, harness_trap, harness_trap,      \
          harness_trap, harness_trap, harness_trap, harness_trap, harness_trap, harness_trap, harness_trap,       \

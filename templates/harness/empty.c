@@ -1,7 +1,7 @@
 /* The image that flash is measured against: startup and nothing else. */
 #include "board.h"
 
-static uint64_t stack[8];
+HARNESS_STACK static uint64_t stack[8];
 
 HARNESS_VECTORS(stack + 8);
 

@@ -12,6 +12,8 @@ enum { MEASURED = 3 };
 #define PAINT 0xA5C35A3Cu
 #define CLOCK_WRAPPED UINT32_MAX
 
+#define SYSTEM_STATE (*(volatile uint32_t *)0xE000ED04u)
+#define FAULT_STATUS (*(volatile uint32_t *)0xE000ED28u)
 #define SYSTICK_CONTROL (*(volatile uint32_t *)0xE000E010u)
 #define SYSTICK_RELOAD (*(volatile uint32_t *)0xE000E014u)
 #define SYSTICK_VALUE (*(volatile uint32_t *)0xE000E018u)
@@ -36,7 +38,7 @@ struct probe {
 /* Room for what the model declares, and for the rest of its frames and ours. */
 #define STACK_BYTES (2048u + MODEL_SCRATCH + MODEL_INPUTS)
 
-static uint64_t stack[STACK_BYTES / sizeof(uint64_t) + 1];
+HARNESS_STACK static uint64_t stack[STACK_BYTES / sizeof(uint64_t) + 1];
 static uint32_t *const lowest = (uint32_t *)stack;
 static int clocked; /* an emulator without SysTick counts by itself */
 static float row[MODEL_INPUTS];
@@ -80,8 +82,11 @@ static void close_file(int32_t handle)
 
 void harness_fault(const uint32_t *frame)
 {
-    /* The return address on the exception frame, the kind of fault, the status registers (zero before ARMv7-M). */
-    const uint32_t report[3] = {frame[6], *(volatile uint32_t *)0xE000ED04u & 0x1FFu, *(volatile uint32_t *)0xE000ED28u};
+    if (frame < lowest) {
+        leave(EXIT_STACK);
+    }
+    /* Where it happened, from the exception frame; the kind of fault; what is known of it (0 before ARMv7-M). */
+    const uint32_t report[3] = {frame[6], SYSTEM_STATE & 0x1FFu, FAULT_STATUS};
     int32_t handle = open_file("fault.bin", 9, OPEN_WRITE);
     transfer(SYS_WRITE, handle, report, sizeof report);
     close_file(handle);
