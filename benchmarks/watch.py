@@ -13,7 +13,6 @@ import csv
 import hashlib
 import json
 import multiprocessing
-import sys
 import time
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import replace
@@ -99,7 +98,8 @@ def summary(lines: list[dict[str, Any]], command: str, minutes: float) -> str:
         "",
         f"{len(folds)} folds of two unseen people, {len(seeds)} seeds, {lines[0]['labels_per_class']} labels a class; "
         "accuracy on the windows of the unseen people in percent, mean over the folds ± deviation between the seeds. "
-        "Every choice was made by the validation nodes; the test windows were read once, at the end.",
+        "The epoch of every model was chosen by its validation nodes. How the settings were chosen, and what that "
+        "means for these figures, is said in docs/method.md.",
         "",
         f"| | mean | {' | '.join(f'fold {fold}' for fold in folds)} |",
         f"|---|---|{'---|' * len(folds)}",
@@ -114,7 +114,7 @@ def summary(lines: list[dict[str, Any]], command: str, minutes: float) -> str:
         "",
         f"    {command}",
         "",
-        f"Training alone took {minutes:.1f} minutes of one core. Each row is in `watch.csv`.",
+        f"Training took {minutes:.1f} minutes of one core. Each row is in `watch.csv`.",
         "",
     ]
     return "\n".join(text)
@@ -149,7 +149,9 @@ def main() -> None:
             print("  ".join(f"{name} {line[name]}" for name in ("fold", "seed", *MODELS, "seconds")), flush=True)
     lines = [table[names[pair]] for pair in wanted]
     minutes = sum(float(line["seconds"]) for line in lines) / 60
-    text = summary(lines, " ".join(["python", "benchmarks/watch.py", *sys.argv[1:]]), minutes)
+    folds = " ".join(str(fold) for fold in arguments.folds)
+    options = f"--folds {folds} --seeds {arguments.seeds} --labels {arguments.labels}"
+    text = summary(lines, f"python benchmarks/watch.py {options}", minutes)
     write_atomic(RESULTS / "watch.md", text.encode())
     print("\n" + text)
 

@@ -34,7 +34,7 @@ def train(
     run = files.finished()
     if run is not None:
         return run
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), torch.sparse.check_sparse_tensor_invariants(enable=False):
         loop = Loop(files, report)
         metrics: dict[str, Any] = {}
         lesson = plain_lesson(data)
