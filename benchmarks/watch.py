@@ -1,4 +1,4 @@
-"""Teacher, student from labels alone and SA-DSD student on ``watch``: every fold of two unseen people, several seeds.
+"""Teacher, labels-only student, SA-DSD student and its int8 Program on ``watch``: people never seen, several seeds.
 
     python benchmarks/watch.py                      # 5 folds x 3 seeds
     python benchmarks/watch.py --folds 0 --seeds 1  # a first impression
@@ -25,17 +25,30 @@ from kangen.distill.config import TrainConfig
 from kangen.distill.files import write_atomic
 
 RESULTS = Path(__file__).parent / "results"
-MODELS = {"teacher": "GraphSAGE teacher", "labels": "student, labels only", "sadsd": "student, SA-DSD"}
-FIELDS = ("fold", "seed", "labels_per_class", "config", *MODELS, *(f"{model}_val" for model in MODELS), "seconds")
+MODELS = {
+    "teacher": "GraphSAGE teacher",
+    "labels": "student, labels only",
+    "sadsd": "student, SA-DSD",
+    "int8": "the same, as an int8 Program",
+}
+FIELDS = (
+    *("fold", "seed", "labels_per_class", "config"),
+    *MODELS,
+    *(f"{model}_val" for model in MODELS),
+    *("equal_labels", "finetuned", "seconds"),
+)
 
 
 def row(fold: int, seed: int, labels: int, config: TrainConfig, runs: Path) -> dict[str, Any]:
-    """One fold and seed: accuracies in percent. What else is to be measured on a trained student is added here."""
+    """One fold and seed: accuracies in percent, and the share of test windows that int8 labels as float does."""
     import torch
 
+    from kangen.codegen.lower import lower
     from kangen.distill.data.registry import load
+    from kangen.distill.student import as_tensor
     from kangen.distill.training import train
     from kangen.request import DataRequest
+    from kangen.runtimes import reference
 
     torch.set_num_threads(1)
     start = time.monotonic()
@@ -45,10 +58,16 @@ def row(fold: int, seed: int, labels: int, config: TrainConfig, runs: Path) -> d
     config = replace(config, seed=seed)
     distilled = train(data, config, place / "sadsd", data_request=request)
     alone = train(data, replace(config, method="labels"), place / "labels", data_request=request)
+    lowered = lower(distilled.student, data, "watch", {})
+    unseen = data.rows(data.test)
+    codes = reference.run(lowered.program, unseen).labels
+    with torch.no_grad():
+        floats = distilled.student(as_tensor(unseen, distilled.student.config)).argmax(1).numpy()
     found = {
         "teacher": distilled.metrics["teacher"],
         "labels": alone.metrics["student"],
         "sadsd": distilled.metrics["student"],
+        "int8": {"test": float((codes == data.y[data.test]).mean()), "val": lowered.int8_accuracy},
     }
     return {
         "fold": fold,
@@ -57,6 +76,8 @@ def row(fold: int, seed: int, labels: int, config: TrainConfig, runs: Path) -> d
         "config": identity(config),
         **{model: f"{100 * found[model]['test']:.3f}" for model in MODELS},
         **{f"{model}_val": f"{100 * found[model]['val']:.3f}" for model in MODELS},
+        "equal_labels": f"{100 * float((codes == floats).mean()):.3f}",
+        "finetuned": int(lowered.finetuned),
         "seconds": f"{time.monotonic() - start:.1f}",
     }
 
@@ -111,6 +132,10 @@ def summary(lines: list[dict[str, Any]], command: str, minutes: float) -> str:
         "",
         f"SA-DSD over its teacher: {mean(values['sadsd'] - values['teacher'])} points; "
         f"over labels only: {mean(values['sadsd'] - values['labels'])} points.",
+        f"int8 over float: {mean(values['int8'] - values['sadsd'])} points; equal labels on "
+        f"{np.mean([float(line['equal_labels']) for line in lines]):.2f} % of the test windows, "
+        f"{min(float(line['equal_labels']) for line in lines):.2f} % in the worst row; "
+        f"fine-tuned for int8: {sum(int(line['finetuned']) for line in lines)} of {len(lines)} rows.",
         "",
         f"    {command}",
         "",

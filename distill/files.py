@@ -65,7 +65,8 @@ def read_json(path: Path, cure: str) -> Any:
 def tensor_bytes(tensors: Mapping[str, Array], metadata: Mapping[str, str]) -> bytes:
     """A safetensors file with equal bytes for equal content: its own metadata map has no order, so ours is one text."""
     arrays = {name: np.asarray(array, order="C") for name, array in tensors.items()}
-    return pack_tensors(arrays, {"kangen": json.dumps(dict(metadata), sort_keys=True)})
+    content: bytes = pack_tensors(arrays, {"kangen": json.dumps(dict(metadata), sort_keys=True)})
+    return content
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Array], metadata: Mapping[str, str]) -> None:
