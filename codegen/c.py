@@ -71,7 +71,6 @@ def _front(program: Program, target: Target) -> dict[str, Any]:
         "inputs": program.inputs,
         "classes": program.classes,
         "scratch": scratch_bytes(program),
-        "has_sparse": any(isinstance(layer, SparseLayer) for layer in program.layers),
     }
 
 
@@ -84,7 +83,6 @@ def _model(program: Program, target: Target) -> dict[str, Any]:
     return {
         "uses_dsp": uses_dsp,
         "settles": bool(target.cores) and target.dsp != "always",
-        "uses_words": uses_dsp or len(dense_layers) < len(program.layers),
         "aligned": f" {program.name.upper()}_ALIGNED" if uses_dsp else "",
         "scaling": None if alike(program.input) else _scaling(program.input),
         "step": _input_step(program),

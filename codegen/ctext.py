@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -43,7 +44,7 @@ def string_literal(text: str) -> str:
 def comment_text(text: str) -> str:
     """Printable ASCII that neither ends a comment nor begins one, and holds no trigraph."""
     ascii_text = text.encode("unicode_escape").decode("ascii")
-    return ascii_text.replace("*/", "* /").replace("/*", "/ *").replace("??", "? ?")
+    return re.sub(r"\?(?=\?)", "? ", ascii_text.replace("*/", "* /").replace("/*", "/ *"))
 
 
 def count(number: int, one: str, many: str = "") -> str:

@@ -81,7 +81,7 @@ def _input_lines(step: InputStep) -> list[str]:
         return [
             f"{count(len(step.names), 'input')}, all alike: offset {offset}, gain {gain}, range {low} to {high}.",
             "",
-            *wrapped(f"{n} {comment_text(text)}" for n, text in enumerate(step.names)),
+            *wrapped(f"{n}: {comment_text(text)};" for n, text in enumerate(step.names)),
         ]
     rows = [("input", "offset", "gain", "lowest", "highest", "name")]
     rows += [(str(n), *_scaling_row(step, n), comment_text(text)) for n, text in enumerate(step.names)]

@@ -7,6 +7,7 @@ import re
 from kangen.distill.errors import InputError
 
 LONGEST = 40
+GOLDEN = "_golden"
 
 
 def _words(text: str) -> list[str]:
@@ -63,6 +64,8 @@ def _fault(name: str) -> str:
         return "a C identifier of a program's own starts with a letter"
     if "__" in name or name.endswith("_"):
         return "two underscores in a row are reserved in C++"
+    if name.lower().endswith(GOLDEN):
+        return "its header would have the name of another model's golden vectors"
     if len(name) > LONGEST:
         return f"it is longer than {LONGEST} characters"
     return ""

@@ -241,6 +241,7 @@ def _check(program: Program) -> None:
     step = program.input
     width = step.offset.shape[0]
     _expect(step.doubled_gain.shape == (width,) and len(step.names) == width, "the input step's lengths differ")
+    _expect(step.offset.dtype == step.doubled_gain.dtype == np.float32, "the input scaling is not float32")
     _expect(bool(np.isfinite(step.offset).all() and np.isfinite(step.doubled_gain).all()), "input scaling not finite")
     _expect(-128 <= step.lowest <= step.zero <= step.highest <= 127, "the input codes' range is not int8")
     _expect(len(program.layers) > 0, "a Program without layers")
@@ -252,12 +253,15 @@ def _check(program: Program) -> None:
         _expect(int(layer.bounds.max()) <= ACCUMULATOR_MAX, where + "an accumulator does not fit int32")
         scale = layer.requantise
         _expect(scale.multiplier.shape == scale.shift.shape == (width,), where + "multipliers of a wrong shape")
+        _expect(scale.multiplier.dtype == scale.shift.dtype == np.int32, where + "multipliers or shifts not int32")
         _expect(bool((scale.multiplier >= 2**30).all()), where + "a multiplier under one half")
         _expect(bool(((scale.shift >= 0) & (scale.shift <= 31)).all()), where + "a shift outside 0..31")
         _expect(-128 <= scale.zero <= 127, where + "a zero point outside int8")
         if isinstance(layer, DenseLayer):
             harmonics = layer.harmonics
-            _expect(layer.table.shape == (256, 2 * harmonics), where + "a value table of a wrong shape")
+            _expect(
+                harmonics > 0 and layer.table.shape == (256, 2 * harmonics), where + "a value table of a wrong shape"
+            )
             _expect(layer.weights.shape[2] == 2 * harmonics, where + "weights and table disagree on the harmonics")
             _expect(layer.table.dtype == layer.weights.dtype == np.int8, where + "weights or table not int8")
         else:
@@ -267,7 +271,10 @@ def _check(program: Program) -> None:
             )
     _expect(len(program.class_names) == width, f"{len(program.class_names)} class names for {width} outputs")
     _expect(len(program.code_scales) == len(program.layers), "one code scale for each layer")
-    _expect(program.probability.shape == (256,) and program.probability.dtype == np.uint16, "probability table")
+    table = program.probability
+    _expect(table.shape == (256,) and table.dtype == np.uint16, "probabilities need a table of 256 uint16")
+    # The best class counts fully, so that the sum of weights is never 0; 65535 times a weight stays within uint32.
+    _expect(table[0] == table.max() == 2**15, "the best class does not weigh 2^15")
 
 
 def _expect(holds: bool, what: str) -> None:

@@ -12,9 +12,11 @@ import torch
 from torch import Tensor
 
 from kangen.codegen.fold import FoldedLayer, FoldedStudent
+from kangen.distill.student import REACH
 
 TABLE_SCALE = 127.0  # an int8 feature of 127 is a sine of 1
 LEVELS = 255
+HEADROOM = 1.5  # for measurements: how much farther than seen in training a code still follows
 CLIPS = (1.0, 0.9998, 0.999, 0.997, 0.99, 0.98)  # shares of the observed values that a range may cover
 
 
@@ -70,8 +72,7 @@ def apply_layer(layer: FoldedLayer, u: Tensor, limits: Range | None, *, last: bo
     if layer.frequency is None:
         sums: Tensor = torch.sparse.mm(u, weights.squeeze(-1).T)
         return sums + layer.bias
-    if limits is not None:
-        u = quantised_input(u, limits)
+    u = u.clamp(-REACH, REACH) if limits is None else quantised_input(u, limits)
     return features(u, layer.frequency, rounded=limits is not None) @ weights.flatten(1).T + layer.bias
 
 
@@ -84,9 +85,22 @@ def forward(folded: FoldedStudent, x: Tensor, ranges: tuple[Range | None, ...]) 
     return u
 
 
+def measured_range(u: Tensor) -> Range:
+    """For measurements: room for what an unseen sensor reports, up to where the float student's functions end too."""
+    low, high = float(u.min()) * HEADROOM, float(u.max()) * HEADROOM
+    return covering(max(low, -REACH), min(high, REACH))
+
+
+def clipped_ranges(u: Tensor) -> list[Range]:
+    """Ranges that hold all of the values seen, or leave out some of both tails."""
+    values = u.clamp(-REACH, REACH).flatten().double().sort().values
+    tails = [int((1 - share) / 2 * (len(values) - 1)) for share in CLIPS]
+    return [covering(float(values[tail]), float(values[len(values) - 1 - tail])) for tail in tails]
+
+
 @torch.no_grad()
 def calibrate(folded: FoldedStudent, x: Tensor) -> tuple[Range, ...]:
-    """For each layer in turn, the clipping range that disturbs the logits least, the layers before it quantised."""
+    """The inputs' range, then for each layer the clipping that disturbs the logits least, those before it quantised."""
     count = len(folded.layers)
     exact = forward(folded, x, (None,) * count)
     ranges: list[Range] = []
@@ -95,13 +109,11 @@ def calibrate(folded: FoldedStudent, x: Tensor) -> tuple[Range, ...]:
         if layer.frequency is None:
             ranges.append(Range(1.0, 0))
         else:
-            values = u.flatten().double().sort().values
-            candidates = []
-            for share in CLIPS:
-                tail = int((1 - share) / 2 * (len(values) - 1))
-                limits = covering(float(values[tail]), float(values[len(values) - 1 - tail]))
+            errors = []
+            candidates = [measured_range(u)] if number == 0 else clipped_ranges(u)
+            for limits in candidates:
                 trial = (*ranges, limits, *[None] * (count - number - 1))
-                candidates.append((float((forward(folded, x, trial) - exact).square().mean()), limits))
-            ranges.append(min(candidates, key=lambda pair: pair[0])[1])
+                errors.append(float((forward(folded, x, trial) - exact).square().mean()))
+            ranges.append(candidates[errors.index(min(errors))])
         u = apply_layer(layer, u, ranges[-1], last=number == count - 1)
     return tuple(ranges)

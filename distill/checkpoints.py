@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
@@ -26,6 +27,7 @@ from kangen.distill.student import Student, StudentConfig
 
 FORMAT = "kangen-run-1"
 RUN, STUDENT, STATE = "run.json", "student.safetensors", "state.safetensors"
+RESTART = "delete it to start this run again from its beginning"
 RETRAIN = "train it again with 'kangen train' in another or an emptied folder"
 
 
@@ -58,8 +60,10 @@ class State:
 class RunDirectory:
     """The files of one run of one configuration on one data set."""
 
-    def __init__(self, directory: Path, config: TrainConfig, data: NodeData) -> None:
-        self.path, self.config, self.data = directory, config, data
+    def __init__(
+        self, directory: Path, config: TrainConfig, data: NodeData, data_request: Mapping[str, Any] | None = None
+    ) -> None:
+        self.path, self.config, self.data, self.data_request = directory, config, data, dict(data_request or {})
         self.asked = {"config": config.to_json(), "data": {"name": data.name, "fingerprint": fingerprint(data)}}
 
     def finished(self) -> Run | None:
@@ -79,11 +83,8 @@ class RunDirectory:
         path = self.path / STATE
         if not path.exists():
             return State()
-        arrays, metadata = read_tensors(path, "delete it to start this run again from its beginning")
+        header, arrays = _read_state(path)
         try:
-            header = json.loads(metadata["state"])
-            if header["format"] != FORMAT:
-                raise ValueError(f"its format is {header['format']}, not {FORMAT}")
             self._compare(header["asked"])
             state = State(
                 done={stage: {} for stage in header["done"]},
@@ -100,25 +101,23 @@ class RunDirectory:
                 else:
                     state.tensors[rest] = torch.from_numpy(array)
         except (KeyError, TypeError, ValueError) as error:
-            raise InputError(
-                f"{path} is not a checkpoint of kangen ({error}); delete it to start this run again from its beginning"
-            ) from error
+            raise _no_checkpoint(path, error) from error
         return state
 
     def save(self, state: State) -> None:
         arrays = {f"now:{key}": value.detach().numpy() for key, value in state.tensors.items()}
         for stage, tensors in state.done.items():
             arrays |= {f"done:{stage}/{name}": value.detach().numpy() for name, value in tensors.items()}
-        header = {"format": FORMAT, "asked": self.asked, "done": list(state.done)}
+        header = {"format": FORMAT, "asked": self.asked, "data_request": self.data_request, "done": list(state.done)}
         header |= {name: getattr(state, name) for name in ("stage", "epoch", "best_epoch", "best_score")}
         write_tensors(self.path / STATE, arrays, {"state": json.dumps(header)})
 
-    def finish(self, student: Student, metrics: Mapping[str, Any], data_request: Mapping[str, Any]) -> Run:
+    def finish(self, student: Student, metrics: Mapping[str, Any]) -> Run:
         write_tensors(self.path / STUDENT, {k: v.numpy() for k, v in student.state_dict().items()}, {"format": FORMAT})
         description = {
             "format": FORMAT,
             **self.asked,
-            "data_request": dict(data_request),
+            "data_request": self.data_request,
             "student": {"shape": asdict(student.config), "sha256": _digest(self.path / STUDENT)},
             "metrics": dict(metrics),
             "torch": torch.__version__,
@@ -161,6 +160,21 @@ def load_run(directory: Path) -> Run:
     return Run(directory, config, request, student.eval(), metrics)
 
 
+def asked_of(directory: Path) -> tuple[TrainConfig, dict[str, Any]] | None:
+    """What the run in the directory, finished or under way, was asked: its configuration and how to read its data."""
+    if (directory / RUN).exists():
+        run = load_run(directory)
+        return run.config, run.data_request
+    path = directory / STATE
+    if not path.exists():
+        return None
+    header, _ = _read_state(path)
+    try:
+        return TrainConfig.from_json(header["asked"]["config"]), dict(header["data_request"])
+    except (KeyError, TypeError, ValueError, InputError) as error:
+        raise _no_checkpoint(path, error) from error
+
+
 def load_tensors(module: nn.Module, tensors: Mapping[str, Tensor], where: str) -> None:
     """``load_state_dict`` with the name and the shapes of what does not fit."""
     wanted = module.state_dict()
@@ -197,6 +211,21 @@ def _read_description(directory: Path) -> dict[str, Any]:
     if not all(isinstance(content.get(name), dict) for name in parts):
         raise InputError(f"{path} is incomplete; {RETRAIN}")
     return content
+
+
+def _read_state(path: Path) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
+    arrays, metadata = read_tensors(path, RESTART)
+    try:
+        header = dict(json.loads(metadata["state"]))
+        if header["format"] != FORMAT:
+            raise ValueError(f"its format is {header['format']}, not {FORMAT}")
+    except (KeyError, TypeError, ValueError) as error:
+        raise _no_checkpoint(path, error) from error
+    return header, arrays
+
+
+def _no_checkpoint(path: Path, error: Exception) -> InputError:
+    return InputError(f"{path} is not a checkpoint of this kangen ({error}); {RESTART}")
 
 
 def _digest(path: Path) -> str:

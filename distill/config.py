@@ -21,7 +21,7 @@ class TrainConfig:
     method: str = "sadsd"
     teacher: str = "sage"
     hidden: tuple[int, ...] = (32,)
-    harmonics: int = 3
+    harmonics: int = 4
     seed: int = 0
     teachers: int = 4  # seeds of the teacher whose predictions are averaged; the first one is "the teacher"
     teacher_hidden: int = 64
@@ -33,7 +33,7 @@ class TrainConfig:
     patience: int = 100  # epochs without a better score on the validation nodes
     batch: int = 512  # nodes a step of the student's; a smaller data set goes through at once
     learning_rate: float = 0.01
-    weight_decay: float = 0.1  # decoupled, as in AdamW
+    weight_decay: float = 0.2  # decoupled, as in AdamW
     dropout: float = 0.0
     base: float = 0.5  # the student's first frequency, in radians per standard deviation
     noise: float = 0.5  # of the student's inputs, in standard deviations; the part of words left out of binary data

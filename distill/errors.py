@@ -31,6 +31,7 @@ class BudgetError(KangenError):
 def unknown(kind: str, given: str, known: Iterable[str]) -> InputError:
     """The error for a name that is not in a list, with the nearest name as a suggestion."""
     names = sorted(known)
-    near = difflib.get_close_matches(given, names, n=1, cutoff=0.5)
-    cure = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(names)}"
+    plain = {name.lower(): name for name in names}
+    near = difflib.get_close_matches(given.lower(), plain, n=1)
+    cure = f"did you mean '{plain[near[0]]}'?" if near else f"known: {', '.join(names)}"
     return InputError(f"unknown {kind} '{given}': {cure}")

@@ -72,6 +72,7 @@ class Loop:
     def __init__(self, files: RunDirectory, report: Report) -> None:
         self.files, self.report, self.seed = files, report, files.config.seed
         self.state = files.restore()
+        self.saved = time.monotonic()  # of all stages together: many short ones are worth a checkpoint as well
 
     def run(self, stage: Stage) -> dict[str, Tensor]:
         """The tensors of ``stage.chosen`` in its best epoch."""
@@ -81,7 +82,7 @@ class Loop:
             self._resume(stage)
         else:
             self.state = State(done=self.state.done, stage=stage.name)
-        state, saved = self.state, time.monotonic()
+        state = self.state
         while state.epoch < stage.epochs and state.epoch - state.best_epoch <= stage.patience:
             torch.manual_seed(derive(self.seed, stage.name, state.epoch))
             loss = stage.epoch(state.epoch)
@@ -93,9 +94,9 @@ class Loop:
             if state.epoch % SCORE_EVERY == 0 or state.epoch + 1 == stage.epochs:
                 self._select(stage)
             state.epoch += 1
-            if time.monotonic() - saved >= CHECKPOINT_SECONDS:
+            if time.monotonic() - self.saved >= CHECKPOINT_SECONDS:
                 self.files.save(self._with_everything(stage))
-                saved = time.monotonic()
+                self.saved = time.monotonic()
         self.state = State(done=state.done | {stage.name: state.part("best")})
         return self.state.done[stage.name]
 

@@ -4,7 +4,8 @@ For inputs x_i, outputs y_j and harmonics k of one layer
 
     y_j = β_j + Σ_i Σ_k  a_jik cos(ω_k s_i x_i + φ_ik) + b_jik sin(ω_k s_i x_i + φ_ik)
 
-with learnable frequencies ω_k, input scales s_i and phase shifts φ_ik.
+with learnable frequencies ω_k, input scales s_i and phase shifts φ_ik. An edge function lives on |s_i x_i| ≤ 4; beyond, it
+keeps its value at the end. A Fourier series would repeat itself there, and what it repeats was never trained.
 """
 
 from __future__ import annotations
@@ -20,6 +21,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from kangen.distill.data.nodes import Rows, is_sparse
+
+
+REACH = 4.0  # scaled inputs end here, for the float student as for the int8 codes: deviations, at the start of training
 
 
 @dataclass(frozen=True)
@@ -64,7 +68,8 @@ class FRKANLayer(nn.Module):
 
     def features(self, x: Tensor) -> Tensor:
         """cos and sin of every input's harmonics: [batch, inputs · 2K]."""
-        angle = (x * self.scale).unsqueeze(-1) * self.frequency + self.phase  # [batch, inputs, K]
+        scaled = (x * self.scale).clamp(-REACH, REACH)
+        angle = scaled.unsqueeze(-1) * self.frequency + self.phase  # [batch, inputs, K]
         return torch.stack((angle.cos(), angle.sin()), dim=-1).flatten(1)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -30,7 +30,7 @@ def train(
 ) -> Run:
     """Train in ``directory``, or go on with what was interrupted there, or load what is finished."""
     _check(data)
-    files = RunDirectory(directory, config, data)
+    files = RunDirectory(directory, config, data, data_request)
     run = files.finished()
     if run is not None:
         return run
@@ -45,7 +45,7 @@ def train(
         labels = stage.scores(np.arange(data.nodes)).argmax(1).numpy()
         metrics["student"] = {"val": accuracy(labels, data, data.val), "test": accuracy(labels, data, data.test)}
         metrics["confusion"] = confusion(labels, data)
-        return files.finish(stage.chosen, metrics, data_request or {})
+        return files.finish(stage.chosen, metrics)
 
 
 def teach(data: NodeData, config: TrainConfig, lesson: Lesson, loop: Loop) -> tuple[Lesson, dict[str, float | None]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from kangen.distill.errors import InputError, unknown
 from kangen.evidence import Verification, verify_build
 from kangen.inspection import Inspection, inspection
 from kangen.making import Build, make
-from kangen.request import DataRequest, given_options, name_of
+from kangen.request import DataRequest, as_seen_from_here, given_options, name_of
 from kangen.samples import load_samples
 
 if TYPE_CHECKING:
@@ -51,13 +52,9 @@ def train(
     >>> run = kangen.train("cora", hidden=(64,), seed=1)
     >>> run.metrics["student"]["test"]
     """
-    request = DataRequest.of(data, label, group, data_root, fold, labels, inductive, seed)
-    place = RUNS / name_of(request.name) if run is None else Path(run)
-    changes = given_options(seed, teacher, method, hidden, harmonics, epochs)
-    TrainConfig(**changes)  # complains about a value before the data are read
-    _trainable(place)
-    nodes = request.load(report)
-    return _train(nodes, recommended(nodes, **changes), place, request, report)
+    given = {"data": data, "label": label, "group": group, "fold": fold, "labels": labels, "inductive": inductive}
+    plan = _plan(given, data_root, given_options(seed, teacher, method, hidden, harmonics, epochs), run)
+    return _train(plan, plan.read(report), report)
 
 
 def build(
@@ -87,30 +84,18 @@ def build(
     >>> made.directory
     PosixPath('build/watch')
     """
-    from kangen.distill.checkpoints import load_run
-
     targets = _targets(target)
-    changes = given_options(seed, teacher, method, hidden, harmonics, epochs)
-    TrainConfig(**changes)
-    asked = DataRequest.of(data, label, group, data_root, fold, labels, inductive, seed)
-    found = load_run(Path(run)) if run is not None else None
-    request = asked if found is None else DataRequest.from_json(found.data_request, found.directory)
-    chosen = name_of(request.name) if name is None else name
+    if name is not None:
+        check_name(name)
+    given = {"data": data, "label": label, "group": group, "fold": fold, "labels": labels, "inductive": inductive}
+    plan = _plan(given, data_root, given_options(seed, teacher, method, hidden, harmonics, epochs), run)
+    if run is not None and plan.config is None:
+        raise InputError(f"there is no run in {run}; train it with 'kangen train --run {run}'")
+    chosen = name_of(plan.request.name) if name is None else name
     check_name(chosen)
     directory.check_free(Path(out) / chosen)
-    place = RUNS / name_of(request.name) if run is None else Path(run)
-    if found is None and (place / "run.json").exists():
-        found = load_run(place)
-        request = DataRequest.from_json(found.data_request, found.directory)
-    if found is not None:
-        given = {"data": data, "label": label, "group": group, "fold": fold, "labels": labels, "inductive": inductive}
-        _agree(found, request, given, changes)
-    else:
-        _trainable(place)
-    nodes = request.load(report, root=asked.root)
-    config = recommended(nodes, **changes) if found is None else found.config
-    trained = _train(nodes, config, place, request, report)
-    return make(trained, nodes, chosen, targets, Path(out) / chosen, report)
+    nodes = plan.read(report)
+    return make(_train(plan, nodes, report), nodes, chosen, targets, Path(out) / chosen, report)
 
 
 def verify(build_dir: Path | str | None = None, *, report: Report = quiet) -> Verification:
@@ -155,6 +140,37 @@ def _the_build(place: Path | str | None) -> Path:
     return directory.find(found[0])
 
 
+@dataclass(frozen=True)
+class _Plan:
+    """Where to train what on which data; what the user left open is as the run in that place was asked for."""
+
+    place: Path
+    request: DataRequest
+    root: str | None  # where the data lie today
+    changes: Mapping[str, Any]  # to what suits the data
+    config: TrainConfig | None  # of the run that is there, finished or interrupted
+
+    def read(self, report: Report) -> NodeData:
+        return self.request.load(report, self.root)
+
+
+def _plan(
+    given: Mapping[str, Any], root: Path | str | None, changes: Mapping[str, Any], run: Path | str | None
+) -> _Plan:
+    from kangen.distill.checkpoints import asked_of
+
+    TrainConfig(**changes)  # complains about a value before the data are read
+    asked = DataRequest.of(**given, root=root, seed=changes.get("seed"))
+    place = RUNS / name_of(asked.name) if run is None else Path(run)
+    _trainable(place)
+    there = asked_of(place)
+    if there is None:
+        return _Plan(place, asked, asked.root, changes, None)
+    config, request = there[0], DataRequest.from_json(there[1], place)
+    _agree(place, config, request, {**given, **changes})
+    return _Plan(place, request, asked.root, changes, config)
+
+
 def _trainable(place: Path) -> None:
     """A folder that holds something else is refused before an hour is spent on training."""
     if place.exists() and not place.is_dir():
@@ -166,24 +182,31 @@ def _trainable(place: Path) -> None:
         raise InputError(f"{place} holds '{foreign[0]}' and no run; choose an empty or a new folder with --run")
 
 
-def _train(nodes: NodeData, config: TrainConfig, place: Path, request: DataRequest, report: Report) -> Run:
+def _train(plan: _Plan, nodes: NodeData, report: Report) -> Run:
     from kangen.distill import training
 
     def watch(progress: training.Progress) -> None:
         report(progress.stage, progress.step, progress.total, progress.text)
 
-    return training.train(nodes, config, place, watch, data_request=request.to_json())
+    config = plan.config or recommended(nodes, **plan.changes)
+    return training.train(nodes, config, plan.place, watch, data_request=plan.request.to_json())
 
 
-def _agree(run: Run, request: DataRequest, given: Mapping[str, Any], changes: Mapping[str, Any]) -> None:
-    """What was asked for on the command line must be what the run was trained with."""
-    settings: dict[str, Any] = {"data": request.name, "label": request.label, "group": request.group}
-    settings |= {"fold": request.fold, "labels": request.labels, "inductive": request.inductive}
-    settings |= {name: getattr(run.config, name) for name in changes}
-    for option, value in (*given.items(), *changes.items()):
-        wanted = DataRequest.of(value).name if option == "data" and value is not None else value
-        if wanted is not None and wanted != settings[option]:
+def _agree(place: Path, config: TrainConfig, request: DataRequest, given: Mapping[str, Any]) -> None:
+    """What was asked for on the command line must be what the run in ``place`` was asked for."""
+    settings = {**config.to_json(), **request.to_json(), "data": request.name}
+    for option, value in given.items():
+        if value is None:
+            continue
+        wanted = DataRequest.of(value).name if option == "data" else list(value) if option == "hidden" else value
+        if wanted != settings[option]:
             raise InputError(
-                f"{run.directory} was trained with {option} = {settings[option]}, not {wanted}; "
-                f"train another run with 'kangen train --run DIR' and build it with '--run DIR'"
+                f"{place} holds a run with {option} = {_shown(settings[option])}, not {_shown(wanted)}; leave that "
+                "option out, or train another run with 'kangen train --run DIR' and build it with '--run DIR'"
             )
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, list):
+        return ",".join(map(str, value))
+    return "none" if value is None else as_seen_from_here(str(value))

@@ -203,7 +203,7 @@ def _usage(error: click.ClickException) -> str:
     where = f"; see '{context.command_path} --help'" if context else ""
     if isinstance(error, click.NoSuchOption) and context is not None:
         known = [name for option in context.command.get_params(context) for name in option.opts]
-        near = difflib.get_close_matches(error.option_name, known, n=1, cutoff=0.5)
+        near = difflib.get_close_matches(error.option_name, known, n=1)
         return f"unknown option '{error.option_name}'" + (f": did you mean '{near[0]}'?" if near else where)
     message = error.format_message().rstrip(".")
     return message[0].lower() + message[1:] + where

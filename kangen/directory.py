@@ -25,6 +25,9 @@ def digest(content: bytes) -> dict[str, Any]:
 
 def check_free(place: Path) -> None:
     """Refuse a place that holds anything that a rebuild would destroy and kangen did not write."""
+    for above in place.parents:
+        if above.exists() and not above.is_dir():
+            raise InputError(f"{above} is a file, not a folder; choose another --out")
     restore(place)
     if place.is_symlink() or (place.exists() and not place.is_dir()):
         raise InputError(f"{place} is not a folder; choose another --out or --name")

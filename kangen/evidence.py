@@ -173,7 +173,7 @@ def _host_check(subject: _Subject, result: HostResult) -> Check:
         level=result.level,
         emulator=NATIVE,
         rows=subject.samples.rows,
-        difference=_difference(result),
+        difference=result.finding,
         labels_as_float=subject.labels_as_float if result.good else None,
     )
 
@@ -206,7 +206,7 @@ def _core_check(subject: _Subject, result: CoreResult) -> Check | Skipped:
         level=CORE_LEVEL,
         emulator=str(result.emulator),
         rows=subject.samples.rows,
-        difference=_difference(result),
+        difference=result.finding,
         labels_as_float=subject.labels_as_float if result.good else None,
         instructions={
             name: None if spread is None else round(spread.mean, 1) for name, spread in result.instructions.items()
@@ -218,10 +218,6 @@ def _core_check(subject: _Subject, result: CoreResult) -> Check | Skipped:
         stack_bound=dict(result.stack_bound),
         note="; ".join(filter(None, (result.note, *dict.fromkeys(result.stack_unknown.values())))),
     )
-
-
-def _difference(result: HostResult | CoreResult) -> str | None:
-    return result.failure or (str(result.difference) if result.difference is not None else None)
 
 
 def _changed(should_be: Mapping[str, bytes], on_disk: Mapping[str, bytes]) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ import numpy as np
 from kangen.codegen.datasheet import alike
 from kangen.codegen.footprint import cost
 from kangen.codegen.program import ACCUMULATOR_MAX, DenseLayer, Layer, Program
+from kangen.distill.errors import InputError
 from kangen.distill.files import write_atomic
 from kangen.edges import input_zero
 from kangen.samples import Samples
@@ -50,7 +51,10 @@ class Inspection:
         from kangen.edges import strongest_edges
         from kangen.pictures import edges_png
 
-        write_atomic(Path(path), edges_png(strongest_edges(self.program, count, self.samples)))
+        path = Path(path)
+        if path.suffix.lower() != ".png":
+            raise InputError(f"{path}: the picture is a PNG; give it a name that ends in .png")
+        write_atomic(path, edges_png(strongest_edges(self.program, count, self.samples)))
 
 
 def layer_facts(program: Program, number: int) -> LayerFacts:

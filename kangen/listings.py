@@ -8,14 +8,16 @@ from kangen.distill.data.registry import describe
 
 
 def print_datasets() -> None:
-    rows = [
-        (d.name, f"{d.nodes:,}", f"{d.edges:,}", f"{d.features:,}", str(d.classes), d.licence, d.origin, d.needs)
-        for d in describe()
-    ]
-    out = console()
-    columns = ("name", "nodes", "edges", "features", "classes", "licence", "origin", "needs")
-    out.print(table("", columns, rows, left=(0, 5, 6, 7)))
-    out.print("\nYour own: a .npz with x, y, edge_index and masks, or a .csv with a column of classes:")
+    known, out = describe(), console()
+    sizes = [(d.name, f"{d.nodes:,}", f"{d.edges:,}", f"{d.features:,}", str(d.classes)) for d in known]
+    # Two tables, each of which fits a terminal of 80 columns.
+    out.print(table("", ("name", "nodes", "edges", "features", "classes"), sizes))
+    out.print()
+    origins = [(d.name, d.origin, d.licence, d.needs) for d in known]
+    out.print(table("", ("name", "from", "licence", "needs"), origins, left=(0, 1, 2, 3)))
+    out.print("\nThe folders are looked for below --data-root; without it the graphs are downloaded.", soft_wrap=True)
+    out.print("A licence is that of the package or the repository that publishes the data.", soft_wrap=True)
+    out.print("\nYour own: a .npz with x, y, edge_index and masks, or a .csv with a column of classes:", soft_wrap=True)
     out.print("  [bold]kangen build --data mine.csv --label kind[/]", soft_wrap=True)
 
 

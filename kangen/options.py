@@ -33,6 +33,10 @@ def names(value: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
+class Whole(click.IntRange):
+    name = "whole number"  # as click's complaint calls it
+
+
 FOLDER = click.Path(path_type=Path)
 
 _TRAINING: tuple[Callable[[Any], Any], ...] = (
@@ -44,17 +48,15 @@ _TRAINING: tuple[Callable[[Any], Any], ...] = (
     click.option("--label", metavar="COLUMN", help="The column of your .csv that holds the class."),
     click.option("--group", metavar="COLUMN", help="A column of your .csv (a person, say) whose rows stay together."),
     click.option("--data-root", type=FOLDER, metavar="DIR", help="Read data sets from this folder, download nothing."),
-    click.option("--fold", type=click.IntRange(0), metavar="N", help="Which fold of people is held back for testing."),
-    click.option("--labels", type=click.IntRange(1), metavar="N", help="Labelled training rows for each class."),
+    click.option("--fold", type=Whole(0), metavar="N", help="Which fold of people is held back for testing."),
+    click.option("--labels", type=Whole(1), metavar="N", help="Labelled training rows for each class."),
     click.option("--inductive", is_flag=True, default=None, help="Hide the test nodes and their edges from training."),
-    click.option("--seed", type=click.IntRange(0), metavar="N", help="Makes everything repeat. [default: 0]"),
+    click.option("--seed", type=Whole(0), metavar="N", help="Makes everything repeat. [default: 0]"),
     click.option("--teacher", metavar="gcn|sage|gat", help="The network that teaches. [default: sage; for words gcn]"),
     click.option("--method", metavar="NAME", help="The way of distilling. [default: sadsd]"),
     click.option("--hidden", type=widths, metavar="N,N…", help="Widths of hidden layers. [default: 32; for words 64]"),
-    click.option(
-        "--harmonics", type=click.IntRange(1, MOST_HARMONICS), metavar="K", help="Harmonics of every edge function."
-    ),
-    click.option("--epochs", type=click.IntRange(1), metavar="N", help="At most so many epochs of each network."),
+    click.option("--harmonics", type=Whole(1, MOST_HARMONICS), metavar="K", help="Harmonics of every edge function."),
+    click.option("--epochs", type=Whole(1), metavar="N", help="At most so many epochs of each network."),
     click.option(
         "--run", type=FOLDER, metavar="DIR", help="'train' writes it, 'build' reuses it. [default: runs/NAME]"
     ),

@@ -94,7 +94,7 @@ def captions(layer: LayerEdges) -> tuple[str, str]:
     if layer.map is not None:
         title = f"Layer {layer.number}: the {len(layer.map.words)} inputs that matter most"
         return title, f"what a 1 adds to each of {layer.map.adds.shape[1]} outputs: blue is more, orange is less"
-    title = f"Layer {layer.number}: the {len(layer.strongest)} strongest of {layer.total:,} edge functions"
+    title = f"Layer {layer.number}: {len(layer.strongest)} of the strongest of {layer.total:,} edge functions"
     return title, f"across: the input, {layer.x_unit}; upwards: what it adds to the output, in {layer.y_unit}"
 
 

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kangen.console import Report
+from kangen.distill.data import registry
+from kangen.distill.data.registry import is_own
 from kangen.distill.errors import InputError
 
 if TYPE_CHECKING:
@@ -42,10 +44,9 @@ class DataRequest:
         seed: int | None = None,
     ) -> DataRequest:
         name = DEFAULT if data is None else str(data)
-        own = is_file(name)
         given = {"fold": fold, "labels": labels, "inductive": inductive, "seed": seed}
         return DataRequest(
-            name=str(Path(name).absolute()) if own else name,
+            name=str(Path(name).absolute()) if is_own(name) else name,
             label=label,
             group=group,
             root=None if root is None else str(Path(root).absolute()),
@@ -64,14 +65,10 @@ class DataRequest:
 
     def load(self, report: Report, root: str | None = None) -> NodeData:
         """Read the data; ``root`` says where they lie today, if not where they lay."""
-        from kangen.distill.data import registry
-
         report("reading the data", 0, 1)
         folder = root or self.root
-        name = Path(self.name)
         data = registry.load(
-            # Messages name the file as it is reached from here.
-            str(name.relative_to(Path.cwd())) if name.is_absolute() and name.is_relative_to(Path.cwd()) else self.name,
+            as_seen_from_here(self.name),
             label=self.label,
             group=self.group,
             root=None if folder is None else Path(folder),
@@ -84,14 +81,16 @@ class DataRequest:
         return data
 
 
-def is_file(name: str) -> bool:
-    """Whether ``--data`` means a file of the user's own."""
-    return Path(name).suffix.lower() in (".npz", ".csv") or "/" in name or "\\" in name
+def as_seen_from_here(name: str) -> str:
+    """The file as a message should call it: what lies below this folder without the way to it."""
+    path = Path(name)
+    below = path.is_absolute() and path.is_relative_to(Path.cwd()) and path != Path.cwd()
+    return str(path.relative_to(Path.cwd())) if below and path.suffix else name
 
 
 def name_of(data: str) -> str:
     """What a model of this data is called, unless the user says otherwise."""
-    if not is_file(data):
+    if not is_own(data):
         return data
     return re.sub(r"\W+", "_", Path(data).stem).strip("_").lower() or "model"
 

@@ -31,8 +31,9 @@ if TYPE_CHECKING:
 def print_run(run: Run) -> None:
     out = console()
     config = run.config
+    taught = f" by {config.teacher}" if "teacher" in run.metrics else ""
     out.print(
-        f"\n[bold]{escape(str(run.directory))}[/]  {config.method}, hidden {_list(config.hidden)}, seed {config.seed}"
+        f"\n[bold]{escape(str(run.directory))}[/]  {config.method}{taught}, hidden {_list(config.hidden)}, seed {config.seed}"
     )
     rows = [
         (who, share(found.get("val")), share(found.get("test")))

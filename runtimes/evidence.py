@@ -20,19 +20,44 @@ from kangen.runtimes.records import Difference, Observed, Rows, compare
 from kangen.runtimes.toolchains import ARM_CURE, CompileError, Compiler, Tool, Workbench, arm_compilers, choose
 
 
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """``failure`` says what went wrong as a whole, ``difference`` which row came out differently first."""
+
+    rows: int = 0
+    failure: str | None = None
+    difference: Difference | None = None
+
+    @property
+    def finding(self) -> str | None:
+        """All that is wrong, in one line."""
+        return "; ".join(str(item) for item in (self.failure, self.difference) if item is not None) or None
+
+    @property
+    def good(self) -> bool:
+        return self.finding is None
+
+    @property
+    def status(self) -> str:
+        """One line for a table."""
+        if self.failure is not None:
+            return f"failed: {self.finding}"
+        return self.finding or f"{self.rows:,} rows equal"
+
+    def as_json(self) -> dict[str, Any]:
+        return {**asdict(self), "good": self.good}
+
+
 @dataclass(frozen=True)
-class CoreResult:
-    """``not_run`` says why nothing ran, ``failure`` what went wrong; good is neither of them, and no difference."""
+class CoreResult(Verdict):
+    """``not_run`` says why nothing ran, which is never good."""
 
     core: str
     title: str
     note: str = ""
     compiler: Tool | None = None
     emulator: Tool | None = None
-    rows: int = 0
     not_run: str | None = None
-    failure: str | None = None
-    difference: Difference | None = None
     instructions: Mapping[str, Spread | None] = field(default_factory=dict)
     stack_painted: Mapping[str, int] = field(default_factory=dict)
     stack_bound: Mapping[str, int | None] = field(default_factory=dict)
@@ -44,43 +69,19 @@ class CoreResult:
 
     @property
     def good(self) -> bool:
-        return self.not_run is None and self.failure is None and self.difference is None
+        return self.not_run is None and super().good
 
     @property
     def status(self) -> str:
-        """One line for a table."""
-        if self.not_run is not None:
-            return f"not run: {self.not_run}"
-        if self.failure is not None:
-            return f"failed: {self.failure}"
-        return str(self.difference) if self.difference else f"{self.rows:,} rows equal"
-
-    def as_json(self) -> dict[str, Any]:
-        return {**asdict(self), "good": self.good}
+        return super().status if self.not_run is None else f"not run: {self.not_run}"
 
 
 @dataclass(frozen=True)
-class HostResult:
+class HostResult(Verdict):
     """The same for this machine, one compiler and one level."""
 
     compiler: Tool
     level: str
-    rows: int = 0
-    failure: str | None = None
-    difference: Difference | None = None
-
-    @property
-    def good(self) -> bool:
-        return self.failure is None and self.difference is None
-
-    @property
-    def status(self) -> str:
-        if self.failure is not None:
-            return f"failed: {self.failure}"
-        return str(self.difference) if self.difference else f"{self.rows:,} rows equal"
-
-    def as_json(self) -> dict[str, Any]:
-        return {**asdict(self), "good": self.good}
 
 
 def verify_host(
@@ -97,10 +98,9 @@ def verify_host(
         model = compile_host(sources, name, compiler, level, bench)
     except CompileError as error:
         return HostResult(compiler.tool, level, failure=str(error))
-    wrong = model.self_test()
-    if wrong:
-        return HostResult(compiler.tool, level, failure=f"self-test: golden vector {wrong} differs")
-    return HostResult(compiler.tool, level, x.shape[0], difference=compare(model.run(x), wanted))
+    failure = _self_test_failure(model.self_test())
+    difference = compare(model.run(x), wanted)
+    return HostResult(compiler.tool, level, rows=x.shape[0], failure=failure, difference=difference)
 
 
 def verify_core(
@@ -188,7 +188,7 @@ def _run(
     return replace(
         blank,
         rows=x.shape[0],
-        failure=f"self-test: golden vector {ran.self_test} differs" if ran.self_test else _unsound(ran, size),
+        failure=_self_test_failure(ran.self_test) or _unsound(ran, size),
         difference=compare(ran.outputs, wanted),
         instructions=ran.instructions,
         stack_painted=ran.stack,
@@ -199,6 +199,10 @@ def _run(
         bss=size.bss,
         scratch=ran.scratch,
     )
+
+
+def _self_test_failure(result: int) -> str | None:
+    return f"self-test: golden vector {result} differs" if result else None
 
 
 def _unsound(ran: Emulated, size: Footprint) -> str | None:

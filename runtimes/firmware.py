@@ -51,6 +51,13 @@ def model_object(
     return compile_object(bench, core, compiler, sources, f"{name}.c", (level,))
 
 
+def _harness_objects(
+    bench: Workbench, core: Core, compiler: Compiler, files: Mapping[str, bytes], names: Sequence[str]
+) -> dict[str, bytes]:
+    flags = ("-O2", *HARNESS_ONLY[compiler.family])
+    return {f"{name}.o": compile_object(bench, core, compiler, files, name, flags) for name in names}
+
+
 def link(
     bench: Workbench,
     core: Core,
@@ -104,10 +111,7 @@ def harness_image(
     """The image that runs a model on one core, under any emulator."""
     check_sources(sources, name)
     files = {**sources, **harness_files(name, "record.h", "board.h", *HARNESS)}
-    objects = {
-        f"{source}.o": compile_object(bench, core, compiler, files, source, ("-O2", *HARNESS_ONLY[compiler.family]))
-        for source in HARNESS
-    }
+    objects = _harness_objects(bench, core, compiler, files, HARNESS)
     objects[f"{name}.c.o"] = model_object(bench, core, compiler, sources, name, level)
     return link(bench, core, compiler, board, objects)
 
@@ -122,11 +126,7 @@ def weighed_images(
     level: str = "-O2",
 ) -> tuple[Path, Path]:
     """Two images that differ by the model alone: with its whole interface kept, and without."""
-    files = harness_files(name, "board.h", *EMPTY)
-    objects = {
-        f"{source}.o": compile_object(bench, core, compiler, files, source, ("-O2", *HARNESS_ONLY[compiler.family]))
-        for source in EMPTY
-    }
+    objects = _harness_objects(bench, core, compiler, harness_files(name, "board.h", *EMPTY), EMPTY)
     empty = link(bench, core, compiler, board, objects)
     objects[f"{name}.c.o"] = model_object(bench, core, compiler, sources, name, level)
     return link(bench, core, compiler, board, objects, [f"{name}_{item}" for item in PUBLIC]), empty

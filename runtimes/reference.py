@@ -70,8 +70,9 @@ def dense(layer: DenseLayer, codes: Int8s) -> Int32s:
 
 
 def sparse(layer: SparseLayer, codes: Int8s) -> Int32s:
-    sums = codes.astype(np.float64) @ layer.rows.astype(np.float64)
-    return sums.astype(np.int32) + layer.bias
+    """Any code that is not 0 counts as 1."""
+    sums: Int32s = ((codes != 0).astype(np.float64) @ layer.rows.astype(np.float64)).astype(np.int32)
+    return sums + layer.bias
 
 
 ACCUMULATE: dict[str, Callable[[Any, Int8s], Int32s]] = {"dense": dense, "sparse": sparse}

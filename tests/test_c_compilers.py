@@ -131,6 +131,20 @@ def test_a_target_with_dsp_refuses_flags_without(target: str, tmp_path: Path) ->
         check([*ARM_GCC, "-mcpu=cortex-m3", "-c", "probe.c"], tmp_path)
 
 
+@pytest.mark.skipif(not shutil.which("arm-none-eabi-gcc"), reason="no arm-none-eabi-gcc on this machine")
+def test_the_dsp_path_is_for_little_endian_cores(tmp_path: Path) -> None:
+    """Where it may be left out, a big-endian core gets plain C; where it is required, an error."""
+    big = [*ARM_GCC, "-mcpu=cortex-m4", "-mbig-endian", "-O2", "probe.c"]
+    write(PROGRAMS["dense"], tmp_path, "cortex-m")
+    check([*big, "-S", "-o", "big.s"], tmp_path)
+    check([*ARM_GCC, "-mcpu=cortex-m4", "-O2", "probe.c", "-S", "-o", "little.s"], tmp_path)
+    assert "sxtb16" not in (tmp_path / "big.s").read_text()
+    assert "sxtb16" in (tmp_path / "little.s").read_text()
+    write(PROGRAMS["dense"], tmp_path, "cortex-m4")
+    with pytest.raises(AssertionError, match="little-endian"):
+        check([*big, "-c"], tmp_path)
+
+
 @pytest.mark.parametrize("shape", PROGRAMS)
 @pytest.mark.parametrize("compiler", [name for name in HOST_COMPILERS if name != "zig cc"])
 def test_sanitizers_find_nothing(compiler: str, shape: str, tmp_path: Path) -> None:

@@ -120,6 +120,24 @@ def test_sparse_codes_may_lie_at_any_address(shift: int, tmp_path: Path) -> None
         np.testing.assert_array_equal(scores, reference.run_codes(program, row[None])[0][0])
 
 
+@pytest.mark.parametrize("shape", ["sparse first layer", "sparse, nothing else", "three layers"])
+def test_any_int8_is_a_code(shape: str, tmp_path: Path) -> None:
+    """Also one that quantising never gives: a sparse layer counts whatever is not 0 as 1."""
+    program = SHAPES[shape]
+    model = Model(program, tmp_path, ANY, "-O2")
+    rng = np.random.default_rng(5)
+    codes = rng.integers(-128, 128, (20, program.inputs)).astype(np.int8) * rng.integers(
+        0, 2, (20, program.inputs), np.int8
+    )
+    expected, _, labels = reference.run_codes(program, codes)
+    for row, scores, label in zip(codes, expected, labels, strict=True):
+        given, chosen = model.scores(row)
+        np.testing.assert_array_equal(given, scores)
+        assert chosen == label
+    if shape != "three layers":
+        np.testing.assert_array_equal(reference.run_codes(program, (codes != 0).astype(np.int8))[0], expected)
+
+
 def test_ties_go_to_the_lowest_label(tmp_path: Path) -> None:
     base = random_program((2, 4), 1)
     layer = replace(base.layers[0], weights=np.zeros((4, 2, 2), np.int8), bias=np.array([1, 5, 5, 5], np.int32))

@@ -163,7 +163,13 @@ def test_comment_text_cannot_end_the_comment(text: str) -> None:
     safe = comment_text(text)
     assert safe.isascii()
     assert safe.isprintable()
-    assert not re.search(r"\*/|/\*|\?\?", f"{safe}")
+    assert not re.search(r"\*/|/\*|\?\?", safe)
+
+
+def test_no_number_of_question_marks_makes_a_trigraph() -> None:
+    """The trigraph for a backslash would splice a comment's last line to what follows."""
+    for length in range(2, 6):
+        assert comment_text("?" * length + "/") == " ".join("?" * length) + "/"
 
 
 SYNTAX = [
@@ -237,6 +243,7 @@ def test_a_refused_name_comes_with_one_that_passes(name: str) -> None:
         "x/y",
         "../x",
         "x" * 41,
+        "watch_golden",
         "FLOAT",
         "NULL",
     ],

@@ -65,6 +65,20 @@ def test_the_simulation_equals_the_reference_but_for_ties(trained):
     assert (simulated == reference.run(lowered.program, data.x).labels).mean() > 0.99
 
 
+def test_readings_far_outside_get_the_same_labels_from_int8_as_from_float():
+    """A sensor of an unseen person may leave the range of the calibration: both students then hold the end value."""
+    data = toy_data()
+    student = toy_student(data)
+    program = lower(student, data, "toy", {}).program
+    x = data.x.copy()
+    x[:, ::3] += 40 * data.x[:, ::3].std(axis=0)
+    with torch.no_grad():
+        labels = student(as_tensor(x, student.config)).argmax(1).numpy()
+    outputs = reference.run(program, x)
+    assert (outputs.saturated >= 4).all()
+    assert (outputs.labels == labels).mean() > 0.97
+
+
 def test_binary_inputs_get_the_sparse_kernel_and_others_the_dense_one():
     binary, real = toy_data(binary=True), toy_data()
     assert isinstance(lower(toy_student(binary), binary, "toy", {}).program.layers[0], SparseLayer)

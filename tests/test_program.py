@@ -62,6 +62,22 @@ def test_an_accumulator_that_could_overflow_cannot_be_a_program():
         dataclasses.replace(program, layers=(layer, *program.layers[1:]))
 
 
+def test_what_the_c_relies_on_is_checked():
+    program = random_program()
+    first, probability = program.layers[0], program.probability.copy()
+    probability[0] = 0  # a sum of weights could be 0, which the C divides by
+    wide = dataclasses.replace(first.requantise, multiplier=first.requantise.multiplier.astype(np.int64))
+    for changes, message in (
+        ({"probability": probability}, r"2\^15"),
+        ({"layers": (dataclasses.replace(first, requantise=wide), *program.layers[1:])}, "not int32"),
+        ({"input": dataclasses.replace(program.input, offset=program.input.offset.astype(float))}, "not float32"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            dataclasses.replace(program, **changes)
+    with pytest.raises(ValueError, match="value table"):
+        random_program(harmonics=0)
+
+
 def test_the_bound_holds_for_the_worst_input():
     """The bound is reached to the unit by an input built against one output's weights."""
     layer = random_program((6, 4), 1, seed=3).layers[0]

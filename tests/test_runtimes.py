@@ -130,6 +130,21 @@ def test_sanitizers_find_one_byte_too_many(compiler, sources, x, bench):
 
 
 @needs_host
+@pytest.mark.parametrize("compiler", HOST, ids=lambda compiler: compiler.family)
+def test_a_wrong_model_under_sanitizers_is_named_and_not_its_leaks(compiler, sources, x, bench):
+    finding = host.run_sanitised(with_one_weight_changed(sources), "probe", x, compiler, bench).finding
+    assert finding == "self-test: golden vector 1 differs"
+
+
+@needs_host
+def test_a_failed_self_test_comes_with_the_first_row_that_differs(sources, x, wanted, bench):
+    wrong = with_one_weight_changed(sources)
+    result = evidence.verify_host(wrong, "probe", x, wanted, HOST[0], "-O2", bench)
+    assert not result.good
+    assert result.status.startswith("failed: self-test: golden vector 1 differs; row 0, scores[0]: expected ")
+
+
+@needs_host
 @pytest.mark.parametrize("cpp", [False, True], ids=["C", "C++"])
 @pytest.mark.parametrize("compiler", HOST, ids=lambda compiler: compiler.family)
 def test_the_strictest_flags_say_nothing(compiler, cpp, sources, bench):

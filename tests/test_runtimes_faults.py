@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from machines import ARM, EMULATED, emit, with_one_weight_changed, with_statement
 from programs import random_inputs, random_program
@@ -41,6 +43,9 @@ def test_a_changed_weight_is_a_difference_on_a_core(emulator, sources, bench):
     assert not result.good
     assert result.difference is not None
     assert result.difference.field == "scores"
+    assert re.fullmatch(
+        rf"failed: self-test: golden vector \d differs; {re.escape(str(result.difference))}", result.status
+    )
 
 
 @pytest.mark.parametrize("emulator", EMULATORS)
@@ -100,6 +105,14 @@ def test_a_model_too_big_for_a_board_runs_where_there_is_no_board(bench):
     result = evidence.verify_core("m0", emit(big), "probe", x, expected(big, x), bench)
     assert result.good, result.status
     assert result.emulator.name == "unicorn"
+
+
+@pytest.mark.parametrize("emulator", EMULATORS)
+def test_many_classes_leave_room_for_the_self_test(emulator, bench):
+    many = random_program((5, 6, 500), name="probe")
+    x = random_inputs(many, 2)
+    result = evidence.verify_core("m3", emit(many), "probe", x, expected(many, x), bench, emulator=emulator)
+    assert result.good, result.status
 
 
 @pytest.mark.skipif("qemu" not in EMULATORS, reason="QEMU is not installed")

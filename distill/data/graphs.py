@@ -47,7 +47,7 @@ class Published:
         return {
             "Planetoid": "citation graph, kimiyoung/planetoid",
             "Amazon": "products bought together, shchur/gnn-benchmark",
-            "Coauthor": "co-authors (Microsoft Academic Graph), shchur/gnn-benchmark",
+            "Coauthor": "co-authors, shchur/gnn-benchmark",
         }[self.loader]
 
 

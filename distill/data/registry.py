@@ -19,9 +19,9 @@ class DatasetInfo:
     edges: int  # each direction counted
     features: int
     classes: int
-    licence: str
+    licence: str  # of the package or the repository that publishes it
     origin: str
-    needs: str
+    needs: str  # a command, or the folder below a data root that is read in place of a download
 
 
 def load(
@@ -55,9 +55,14 @@ def load(
         if fold:
             raise InputError(f"the data set '{name}' has no folds: leave the fold at 0, and change the seed instead")
         return graphs.load(name, root=root, cache=cache or user_cache(), seed=seed, labels=labels, inductive=inductive)
-    if own.is_file_name(name):
+    if is_own(name):
         return own.load(Path(name), seed=seed, fold=fold, labels=labels, inductive=inductive, label=label, group=group)
     raise unknown("data set", name, ["watch", *graphs.GRAPHS])
+
+
+def is_own(name: str) -> bool:
+    """Whether ``name`` is the path of a user's own file."""
+    return name != "watch" and name not in graphs.GRAPHS and own.is_file_name(name)
 
 
 def describe() -> list[DatasetInfo]:
@@ -70,7 +75,7 @@ def describe() -> list[DatasetInfo]:
             features=len(watch.feature_names()),
             classes=len(watch.EXERCISES),
             licence="BSD-3-Clause",
-            origin=f"wrist motion of 10 people, PyPI {watch.PACKAGE} {watch.VERSION}",
+            origin=f"a watch on 10 people's wrists, {watch.PACKAGE} {watch.VERSION}",
             needs="pip install 'kangen[demo]'",
         )
     ]
@@ -82,9 +87,9 @@ def describe() -> list[DatasetInfo]:
                 edges=graph.edges,
                 features=graph.features,
                 classes=len(graph.classes),
-                licence="MIT (of the repository that publishes it)",
+                licence="MIT",
                 origin=graph.origin,
-                needs="a download, or a data root with " + graph.folder.as_posix(),
+                needs=graph.folder.as_posix(),
             )
         )
     return listed

@@ -85,6 +85,7 @@ def load(*, seed: int, fold: int, labels: int, k: int = 0, validation: Literal["
         provenance={
             "data": f"watch, {PACKAGE} {VERSION}",
             "source": f"sha256:{SHA256}",
+            "worn on": "the right arm; on the left one, negate acc x, gyro y and gyro z before anything else",
             "split": f"by person, fold {fold}, {labels} labels a class, seed {seed}",
         },
     )

@@ -68,8 +68,10 @@ class SADSD(Method):
     def attend(self, opinion: Tensor) -> Tensor:
         """α: scaled dot-product attention of every node over its neighbours and itself."""
         state = torch.cat((self.keys, F.normalize(opinion, dim=1)), dim=1)  # u
-        score = math.sqrt(state.shape[1]) * (state[self.source] * state[self.target]).sum(1)
-        weight = score.exp()  # |u| = √2 bounds the exponent, so nothing overflows
+        root = math.sqrt(state.shape[1])
+        score = root * (state[self.source] * state[self.target]).sum(1)
+        # |u| = √2, so a score is 2√d at most, which its self-loop reaches: float32 holds exp(80).
+        weight = (score - max(0.0, 2 * root - 80)).exp()
         total = torch.zeros(self.lesson.nodes).index_add_(0, self.target, weight)
         return weight / total[self.target]
 

@@ -35,10 +35,10 @@ void reset_handler(void)
 
 __attribute__((section(".vectors"), used)) static void (*const vectors[16])(void) = {
     stack_top,     /* 0: the stack pointer at reset */
-    reset_handler,             /* 1 */
-    fault_handler,             /* 2: NMI */
-    fault_handler,             /* 3: hard fault */
-    fault_handler,             /* 4: memory management */
-    fault_handler,             /* 5: bus fault */
-    fault_handler,             /* 6: usage fault */
+    reset_handler, /* 1 */
+    fault_handler, /* 2: NMI */
+    fault_handler, /* 3: hard fault */
+    fault_handler, /* 4: memory management */
+    fault_handler, /* 5: bus fault */
+    fault_handler, /* 6: usage fault */
 };

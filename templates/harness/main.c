@@ -35,8 +35,8 @@ struct probe {
     uint32_t stack[MEASURED];   /* bytes below the stack pointer at the call */
 };
 
-/* Room for what the model declares, and for the rest of its frames and ours. */
-#define STACK_BYTES (2048u + MODEL_SCRATCH + MODEL_INPUTS)
+/* Room for what the model declares, for the arrays of its self-test, and for the rest of its frames and ours. */
+#define STACK_BYTES (2048u + MODEL_SCRATCH + MODEL_INPUTS + 8u * MODEL_CLASSES)
 
 HARNESS_STACK static uint64_t stack[STACK_BYTES / sizeof(uint64_t) + 1];
 static uint32_t *const lowest = (uint32_t *)stack;
