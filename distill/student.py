@@ -4,8 +4,8 @@ For inputs x_i, outputs y_j and harmonics k of one layer
 
     y_j = β_j + Σ_i Σ_k  a_jik cos(ω_k s_i x_i + φ_ik) + b_jik sin(ω_k s_i x_i + φ_ik)
 
-with learnable frequencies ω_k, input scales s_i and phase shifts φ_ik. An edge function lives on |s_i x_i| ≤ 4; beyond, it
-keeps its value at the end. A Fourier series would repeat itself there, and what it repeats was never trained.
+with learnable frequencies ω_k, input scales s_i and phase shifts φ_ik. An edge function lives on
+|s_i x_i| ≤ 4; beyond, it keeps its value at the end. A Fourier series would repeat itself there, and what it repeats was never trained.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from kangen.distill.data.nodes import Rows, is_sparse
-
 
 REACH = 4.0  # scaled inputs end here, for the float student as for the int8 codes: deviations, at the start of training
 

@@ -33,7 +33,8 @@ def print_run(run: Run) -> None:
     config = run.config
     taught = f" by {config.teacher}" if "teacher" in run.metrics else ""
     out.print(
-        f"\n[bold]{escape(str(run.directory))}[/]  {config.method}{taught}, hidden {_list(config.hidden)}, seed {config.seed}"
+        f"\n[bold]{escape(str(run.directory))}[/]  {config.method}{taught}, hidden {_list(config.hidden)}, "
+        f"seed {config.seed}"
     )
     rows = [
         (who, share(found.get("val")), share(found.get("test")))
