@@ -5,7 +5,8 @@ For inputs x_i, outputs y_j and harmonics k of one layer
     y_j = β_j + Σ_i Σ_k  a_jik cos(ω_k s_i x_i + φ_ik) + b_jik sin(ω_k s_i x_i + φ_ik)
 
 with learnable frequencies ω_k, input scales s_i and phase shifts φ_ik. An edge function lives on
-|s_i x_i| ≤ 4; beyond, it keeps its value at the end. A Fourier series would repeat itself there, and what it repeats was never trained.
+|s_i x_i| ≤ 4; beyond, it keeps its value at the end. A Fourier series would repeat itself there, and what it repeats
+was never trained.
 """
 
 from __future__ import annotations
