@@ -66,7 +66,7 @@ def main() -> None:
 
     data = load("cora", root=given.data_root)
     with tempfile.TemporaryDirectory() as scratch:
-        run = train(data, recommended(data, hidden=(given.hidden,)), given.run or Path(scratch) / "run")
+        run = train(data, recommended(data, hidden=(given.hidden,), dropout=0.1), given.run or Path(scratch) / "run")
     lowered = lower(run.student, data, "words", {"data": "cora"})
     documents = data.rows(data.test)
     words = np.diff(documents.indptr)

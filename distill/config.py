@@ -74,7 +74,14 @@ def recommended(data: NodeData, **changes: Any) -> TrainConfig:
     """The configuration that suits the data; ``changes`` that are None count as not given."""
     settings: dict[str, Any] = {}
     if not data.standardise:  # word counts on a citation or purchase graph
-        settings = {"teacher": "gcn", "hidden": (64,), "dropout": 0.3, "noise": 0.0, "weight_decay": 5e-4}
+        settings = {
+            "teacher": "gcn",
+            "hidden": (64,),
+            "harmonics": 2,
+            "dropout": 0.3,
+            "noise": 0.0,
+            "weight_decay": 5e-4,
+        }
         settings |= {"batch": 8192, "epochs": 200, "learning_rate": 0.003}
     return TrainConfig(**settings | {name: value for name, value in changes.items() if value is not None})
 

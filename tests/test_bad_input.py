@@ -70,7 +70,7 @@ TYPED = {
     "a negative fold": ("train --fold -1", "'--fold'", "-1"),
     "no epochs": ("train --epochs 0", "'--epochs'", "x>=1"),
     "no labels": ("train --labels 0", "'--labels'", "x>=1"),
-    "words for a number": ("train --epochs many", "'--epochs'", "'many' is not a valid integer"),
+    "words for a number": ("train --epochs many", "'--epochs'", "'many' is not a valid whole number"),
     "a hidden layer of nothing": ("train --hidden 8,0", "'8,0'", "1 to 1024"),
     "a hidden layer of words": ("train --hidden 8;4", "'8;4'", "such as 64,32"),
     "too many harmonics": ("train --harmonics 99", "'--harmonics'", "99 is not in the range"),
@@ -221,7 +221,7 @@ FILES: dict[str, tuple[Callable[[Path], Any], str, tuple[str, ...]]] = {
     "options that the run was not trained with": (
         lambda home: None,
         "build --run runs/small --hidden 16",
-        ("runs/small", "hidden = (4,), not (16,)", "kangen train --run"),
+        ("runs/small", "hidden = 4, not 16", "kangen train --run"),
     ),
     "data that changed after training": (
         lambda home: np.savez(home / "small.npz", **small_arrays(seed=5)),
