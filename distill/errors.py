@@ -32,6 +32,6 @@ def unknown(kind: str, given: str, known: Iterable[str]) -> InputError:
     """The error for a name that is not in a list, with the nearest name as a suggestion."""
     names = sorted(known)
     plain = {name.lower(): name for name in names}
-    near = difflib.get_close_matches(given.lower(), plain, n=1, cutoff=0.5)
+    near = difflib.get_close_matches(given.lower(), plain, n=1, cutoff=0.52)
     cure = f"did you mean '{plain[near[0]]}'?" if near else f"known: {', '.join(names)}"
     return InputError(f"unknown {kind} '{given}': {cure}")

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 torch.set_num_threads(1)
+pytest.register_assert_rewrite("homes")  # it holds assertions that tests share
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -14,6 +14,7 @@ import pytest
 
 from kangen.cli import main
 
+Capture = pytest.CaptureFixture[str]
 QUICK = ["--epochs", "4", "--hidden", "4", "--harmonics", "2"]
 
 
@@ -59,3 +60,22 @@ def moved_in(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def snapshot(folder: Path) -> dict[str, bytes]:
     """Every file below a folder."""
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def complaint(capsys: Capture) -> str:
+    """The one error line, which is the last on stderr."""
+    lines = capsys.readouterr().err.splitlines()
+    assert sum(line.startswith("error: ") for line in lines) == 1
+    assert lines[-1].startswith("error: ")
+    assert "Traceback" not in "".join(lines)
+    assert "this is a bug" not in lines[-1]
+    return lines[-1]
+
+
+def refuses(home: Path, capsys: Capture, command: str | list[str], *words: str, code: int = 2) -> None:
+    before = snapshot(home)
+    assert main(command.split() if isinstance(command, str) else command) == code
+    line = complaint(capsys)
+    for word in words:
+        assert word in line
+    assert snapshot(home) == before

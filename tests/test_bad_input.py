@@ -2,54 +2,25 @@
 
 from __future__ import annotations
 
-import errno
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from homes import QUICK, moved_in, small_arrays, snapshot
+from homes import QUICK, Capture, complaint, moved_in, refuses, small_arrays
 
 import kangen.api
 import kangen.evidence
-from kangen import directory
 from kangen.cli import main
 from kangen.codegen.program import Program
 from kangen.runtimes.toolchains import host_compilers
-
-Home = Path
-Capture = pytest.CaptureFixture[str]
 
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return moved_in(tmp_path, monkeypatch)
-
-
-def complaint(capsys: Capture) -> str:
-    """The one error line, which is the last on stderr."""
-    lines = capsys.readouterr().err.splitlines()
-    assert sum(line.startswith("error: ") for line in lines) == 1
-    assert lines[-1].startswith("error: ")
-    assert "Traceback" not in "".join(lines)
-    assert "this is a bug" not in lines[-1]
-    return lines[-1]
-
-
-def refuses(home: Path, capsys: Capture, command: str | list[str], *words: str, code: int = 2) -> None:
-    before = snapshot(home)
-    assert main(command.split() if isinstance(command, str) else command) == code
-    line = complaint(capsys)
-    for word in words:
-        assert word in line
-    assert snapshot(home) == before
 
 
 # ---- What is typed ------------------------------------------------------------------------------------------------
@@ -80,6 +51,9 @@ TYPED = {
     "a name that is no identifier": ("build --name 3d-gait", "'3d-gait'"),
     "a name that leaves the folder": ("build --name ../gait", "'../gait'"),
     "an empty name": (["build", "--name", ""], "name"),
+    "a name in capitals": ("train --teacher SAGE", "did you mean 'sage'?"),
+    "a name that is near to none": ("train --data nothere", "'nothere'", "known: citeseer"),
+    "a picture of another kind": ("inspect --picture edges.jpg", "edges.jpg", ".png"),
 }
 
 
@@ -119,6 +93,8 @@ TABLE = "a,b,kind\n" + "\n".join(f"{n % 5}.5,{n % 7},{'run' if n % 2 else 'walk'
 
 DATA: dict[str, tuple[str, Callable[[Path], None] | None, str, tuple[str, ...]]] = {
     "a missing file": ("gone.npz", None, "", ("gone.npz",)),
+    "a missing file without a suffix": ("./gone", None, "", ("gone is neither .npz nor .csv",)),
+    "a folder": ("build", None, "", ("build is a folder",)),
     "a truncated file": ("mine.npz", truncated, "", ("mine.npz", "damaged")),
     "a text file with the wrong name": ("mine.npz", text("x,y\n1,2\n"), "", ("mine.npz", "numpy.savez")),
     "an empty file": ("mine.npz", text(" "), "", ("mine.npz",)),
@@ -223,6 +199,11 @@ FILES: dict[str, tuple[Callable[[Path], Any], str, tuple[str, ...]]] = {
         "build --run runs/small --hidden 16",
         ("runs/small", "hidden = 4, not 16", "kangen train --run"),
     ),
+    "other data than the run was trained with": (
+        lambda home: None,
+        "train --data cora --run runs/small",
+        ("data = small.npz, not cora",),
+    ),
     "data that changed after training": (
         lambda home: np.savez(home / "small.npz", **small_arrays(seed=5)),
         "build --run runs/small",
@@ -266,7 +247,7 @@ FILES: dict[str, tuple[Callable[[Path], Any], str, tuple[str, ...]]] = {
         "build --run runs/small",
         ("'notes.txt'", "move it away"),
     ),
-    "a build below a file": (lambda home: None, "build --run runs/small --out small.npz", ("small.npz",)),
+    "a build below a file": (lambda home: None, "build --run runs/small --out small.npz", ("small.npz is a file",)),
     "a build in place of a file": (
         lambda home: ((home / "out").mkdir(), (home / "out/small").write_text("")),
         "build --run runs/small --out out",
@@ -293,53 +274,7 @@ def test_a_read_only_folder(home: Path, capsys: Capture) -> None:
     refuses(home, capsys, "build --run runs/small --out /proc/kangen", "/proc/kangen", "choose another --out")
 
 
-# ---- Disks, signals, crashes --------------------------------------------------------------------------------------
-
-
-def no_space(*_: object) -> None:
-    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-
-@pytest.mark.parametrize("command", ["build --run runs/small", "train --data small.npz --run runs/new --epochs 2"])
-def test_a_full_disk(command: str, home: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "fsync", no_space)
-    refuses(home, capsys, command, "No space left on device", "free some space")
-    assert not list(home.glob("build/.*"))
-
-
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
-def test_a_full_disk_behind_the_output(home: Path) -> None:
-    command = [sys.executable, "-c", "import sys; from kangen.cli import main; sys.exit(main())", "targets"]
-    with Path("/dev/full").open("w") as full:
-        answer = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
-    assert answer.returncode == 2
-    assert answer.stderr.startswith("error: ")
-    assert answer.stderr.count("\n") == 1
-
-
-@pytest.mark.parametrize("failure", [KeyboardInterrupt, OSError(errno.EIO, "Input/output error")])
-@pytest.mark.parametrize("at", [1, 2])
-def test_a_build_interrupted_while_it_is_put_in_place(
-    failure: BaseException | type[BaseException], at: int, home: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    rename, calls = Path.rename, []
-
-    def failing(path: Path, target: Path) -> Path:
-        calls.append(path)
-        if len(calls) == at:
-            raise failure
-        return rename(path, target)
-
-    monkeypatch.setattr(Path, "rename", failing)
-    code = 130 if failure is KeyboardInterrupt else 2
-    refuses(home, capsys, "build --run runs/small --target cortex-m4", code=code)
-
-
-def test_a_build_killed_between_its_two_renames_comes_back(home: Path) -> None:
-    before = snapshot(home / BUILD)
-    (home / BUILD).rename(directory._previous(home / BUILD))
-    assert directory.find(home / BUILD) == home / BUILD
-    assert snapshot(home / BUILD) == before
+# ---- What only running shows ---------------------------------------------------------------------------------------
 
 
 def test_verify_names_the_file_that_was_edited(home: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -372,45 +307,3 @@ def test_a_bug_is_one_line_unless_asked(home: Path, capsys: Capture, monkeypatch
     monkeypatch.setenv("KANGEN_DEBUG", "1")
     with pytest.raises(RuntimeError):
         main(["inspect"])
-
-
-TRAINING = ["train", "--data", "larger.npz", "--epochs", "40", "--hidden", "16", "--run", "runs/larger"]
-CHILD = """
-import sys
-import torch
-import kangen.distill.loop as loop
-from kangen.cli import main
-torch.set_num_threads(1)
-loop.CHECKPOINT_SECONDS = 0.0
-sys.exit(main())
-"""
-
-
-def stopped_in_training(home: Path, blow: signal.Signals) -> subprocess.CompletedProcess[str]:
-    """A child that is struck when its first checkpoint is on disk."""
-    child = subprocess.Popen(
-        [sys.executable, "-c", CHILD, *TRAINING], cwd=home, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    state = home / "runs/larger/state.safetensors"
-    deadline = time.monotonic() + 60
-    while not state.exists() and child.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.01)
-    child.send_signal(blow)
-    out, err = child.communicate(timeout=60)
-    return subprocess.CompletedProcess(TRAINING, child.returncode, out, err)
-
-
-@pytest.mark.parametrize("blow", [signal.SIGINT, signal.SIGKILL])
-def test_training_goes_on_where_it_was_stopped(blow: signal.Signals, home: Path) -> None:
-    np.savez(home / "larger.npz", **small_arrays(nodes=600, features=12))
-    stopped = stopped_in_training(home, blow)
-    if blow is signal.SIGINT:
-        assert stopped.returncode == 130
-        assert stopped.stderr.splitlines()[-1] == "error: stopped; the same command goes on where training stopped"
-        assert "Traceback" not in stopped.stderr
-    else:
-        assert stopped.returncode == -signal.SIGKILL
-    assert not (home / "runs/larger/run.json").exists()
-    assert main(TRAINING) == 0
-    assert main([*TRAINING[:-1], "runs/unbroken"]) == 0
-    assert snapshot(home / "runs/larger") == snapshot(home / "runs/unbroken")
