@@ -134,18 +134,12 @@ class Student(nn.Module):
         self.gain.copy_(torch.where(size > 0, 1 / size, 0.0))
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.hidden_and_logits(x)[1]
-
-    def hidden_and_logits(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """The last hidden representation (the scaled input, where there is none) and the class scores."""
         if x.layout is not torch.sparse_csr:
             x = (x - self.offset) * self.gain
         for number, layer in enumerate(self.layers[:-1]):
             x = F.dropout(self.norms[number](layer(x)), self.config.dropout, self.training)
-        return x, self.layers[-1](x)
-
-    def parameter_count(self) -> int:
-        return sum(p.numel() for p in self.parameters())
+        logits: Tensor = self.layers[-1](x)
+        return logits
 
 
 def as_tensor(x: Rows, config: StudentConfig) -> Tensor:
